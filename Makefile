@@ -11,7 +11,7 @@ PARALLEL = 4
 # requests share data only in the database.
 SYNC = '{{range .Imports}}{{if or (eq . "sync") (eq . "sync/atomic")}}{{println $$.ImportPath}}{{end}}{{end}}'
 
-.PHONY: run docs test check mutants fuzz bench sim faults pages release clean
+.PHONY: run docs test check mutants fuzz bench sim faults clients pages release clean
 
 run: ## run a demo server on http://127.0.0.1:8080
 	go run ./cmd/twostep serve --demo
@@ -23,6 +23,7 @@ docs: ## print the pages that the program makes; tests compare them
 
 test: ## run every test, on both databases; fuzz targets run on the inputs in the repository
 	tools/install.sh
+	tools/clients.sh quick
 	go test -timeout 10m ./...
 	go -C test test -count=1 -parallel $(PARALLEL) -timeout 20m ./...
 	CGO_ENABLED=1 go test -race -timeout 10m $$(go list -f $(SYNC) ./... | sort -u)
@@ -56,6 +57,11 @@ sim: ## simulate three years of sign-ins, 300 times, with attackers and faults; 
 
 faults: ## sign people in through faults of servers, databases and mail, and write docs/explanation/reliability.md; 30 minutes
 	go -C test test -count=1 -timeout 2h -v -run TestFaults ./faults -long
+
+clients: ## install the software of others and sign in to each, by the guides in docs/guides/apps; prints a table
+	tools/install.sh
+	tools/clients.sh
+	go -C test test -count=1 -parallel $(PARALLEL) -timeout 20m -v ./clients -all
 
 pages: ## render every page in every situation into build/pages, without a database
 	mkdir -p build/pages

@@ -2,6 +2,7 @@ package twostep
 
 import (
 	"context"
+	"errors"
 
 	"twostep.example/twostep/internal/account"
 )
@@ -15,10 +16,12 @@ var (
 
 // AccountParams describes an account for Server.CreateAccount.
 type AccountParams struct {
-	Email    string // the address people sign in with
-	Name     string // of the person, for pages and emails
-	Password string // at least 8 characters, and not a common password
-	Operator bool   // stored, and shown to handlers in Account.Operator; no effect on the server
+	Email      string // the address people sign in with
+	Name       string // of the person, for pages and emails
+	GivenName  string // for apps that want the parts of a name; "" if not known
+	FamilyName string // "" if not known
+	Password   string // at least 8 characters, and not a common password
+	Operator   bool   // stored, and shown to handlers in Account.Operator; no effect on the server
 }
 
 // CreateAccount creates an account with a password that you choose. For people use Invite, so that nobody else knows
@@ -32,7 +35,15 @@ func (s *Server) CreateAccount(ctx context.Context, a AccountParams) error {
 // chooses a password. Treat the link as a secret: it gives the account to anyone who opens it. Invite returns
 // ErrAccountExists if the address has an account.
 func (s *Server) Invite(ctx context.Context, email, name string, operator bool) (link string, err error) {
-	token, err := s.services.Accounts.Invite(ctx, email, name, operator)
+	return s.InvitePerson(ctx, AccountParams{Email: email, Name: name, Operator: operator})
+}
+
+// InvitePerson is Invite with all names of a person. The password of a must be empty.
+func (s *Server) InvitePerson(ctx context.Context, a AccountParams) (link string, err error) {
+	if a.Password != "" {
+		return "", errors.New("twostep: invite: the invited person chooses the password")
+	}
+	token, err := s.services.Accounts.Invite(ctx, account.NewAccount(a))
 	if err != nil {
 		return "", err
 	}

@@ -50,6 +50,15 @@ func (s *Server) RotateAppSecret(ctx context.Context, id string, keep bool) (sec
 	return s.clients.RotateSecret(ctx, id, keep)
 }
 
+// AppRejection is why requests of an app were rejected. Requests with the same reason are one AppRejection.
+type AppRejection = client.Rejection
+
+// ListAppRejections returns why authorization, token, logout and other requests of an app were rejected in the last 60
+// days, newest first. The last minute of a server may not be counted yet.
+func (s *Server) ListAppRejections(ctx context.Context, id string) ([]AppRejection, error) {
+	return s.clients.ListRejections(ctx, id)
+}
+
 // DeleteApp removes an app from the database, with its tokens and the consents for it. It returns
 // ErrAppNotFound if there is no such app, and ErrAppReadOnly if it is one of Options.Apps.
 func (s *Server) DeleteApp(ctx context.Context, id string) error {

@@ -38,7 +38,7 @@ func TestEmbedding(t *testing.T) {
 	p := &embedder{t, "http://" + address, &http.Client{Jar: jar, Timeout: 10 * time.Second}}
 	_, token, _ := strings.Cut(link, "#")
 	p.post("/join", url.Values{"token": {token}, "name": {"You"}, "password": {"correct horse battery"}})
-	if page := p.get("/notes"); !strings.Contains(page, `action="/signin/verify"`) {
+	if page := p.get("/notes"); !strings.Contains(page, `action="/signin/verify?return_to=%2Fnotes"`) {
 		t.Fatalf("the code was not entered, and /notes shows\n%s", page)
 	}
 	await(t, said, "message sent")

@@ -51,6 +51,7 @@ var services = map[string][]string{
 // withoutEvent are the methods of services that write and record no event of their own, and why.
 var withoutEvent = map[string]string{
 	"Clients.Get":                  "reads: the test goes by names, and Sessions.Get writes",
+	"Clients.RecordRejection":      "counts, for the operator",
 	"Grants.ListAuthorizedClients": "reads, by Clients.Get",
 	"Grants.ResolveReturnTarget":   "reads, by Clients.Get",
 	"Accounts.Audit":               "it is what records", "Accounts.Event": "it records what it is given", "Accounts.Failure": "likewise",
@@ -75,6 +76,10 @@ var withoutEvent = map[string]string{
 	"Budgets.SpendMail": "counts; whoever calls it records a refusal", "Budgets.Lock": "locks", "Budgets.Refund": "gives back what was counted", "Budgets.Renew": "likewise",
 
 	"Grants.ConsumePushedRequest": "takes a request of an app, which nobody has allowed yet", "Grants.MarkActionStarted": "likewise", "Grants.SelectAccount": "likewise",
+	"Clients.SaveDocument":      "keeps what an app that nobody registered says of itself",
+	"Grants.FindClient":         "likewise; a refusal is recorded as that of SaveAuthRequest is",
+	"Grants.PollDevice":         "gives a device the tokens of a grant whose event is recorded",
+	"Grants.BindAuthRequest":    "likewise",
 	"Grants.ConsumeAuthRequest": "likewise", "Grants.IssueHostToken": "a token of a grant whose event is recorded", "Grants.IssueClientCredentialsToken": "a token of an app for itself, as often as it likes",
 	"Grants.ClaimLogoutTokens": "tells apps of sessions whose end is recorded", "Grants.MarkLogoutDelivered": "likewise",
 	"Grants.VerifyClientAssertion": "uses up the name of an assertion", "Grants.Subject": "keeps a salt, once", "Grants.LoadAuthProgress": "likewise",
@@ -198,7 +203,7 @@ func (w *walk) wiki() App {
 
 func (w *walk) issue(a App, who session.Session, scope ...string) (code string) {
 	w.Helper()
-	code, err := w.grants.IssueCode(w.Context(), grant.AuthRequest{ClientID: a.ID, RedirectURI: a.RedirectURIs[0], Scope: scope}, who, here)
+	_, code, err := w.grants.Authorize(w.Context(), grant.AuthRequest{ClientID: a.ID, RedirectURI: a.RedirectURIs[0], Scope: scope}, who, here)
 	w.must(err)
 	return code
 }
@@ -214,7 +219,7 @@ func (w *walk) undoLink() string {
 func (w *walk) changedUndoLink() string {
 	w.Helper()
 	token := w.undoLink()
-	w.must(w.services.Accounts.RequestPasswordReset(w.Context(), annaEmail, here))
+	w.must(w.services.Accounts.RequestPasswordReset(w.Context(), annaEmail, "", here))
 	w.must(w.services.Accounts.ResetPassword(w.Context(), w.mailed(`/reset#(\S+)`), "another horse battery", here))
 	return token
 }
@@ -242,25 +247,27 @@ var acts = []act{
 		return func() error { return w.services.Accounts.Join(w.Context(), token, "Ben", annaWord, here) }
 	}, []audit.Kind{audit.AccountCreated}, audit.TypePerson, nil},
 	{"Accounts.SignUp", func(w *walk) func() error {
-		return func() error { return w.services.Accounts.SignUp(w.Context(), "ben@example.com", "Ben", here) }
+		return func() error { return w.services.Accounts.SignUp(w.Context(), "ben@example.com", "Ben", "", here) }
 	}, []audit.Kind{audit.SignUpRequested}, audit.TypeAnonymous, nil},
 	{"Accounts.SignUp", func(w *walk) func() error {
-		return func() error { return w.services.Accounts.SignUp(w.Context(), annaEmail, "Ben", here) }
+		return func() error { return w.services.Accounts.SignUp(w.Context(), annaEmail, "Ben", "", here) }
 	}, []audit.Kind{audit.SignUpRequested}, audit.TypeAnonymous, nil},
 	{"Accounts.RequestPasswordReset", func(w *walk) func() error {
-		return func() error { return w.services.Accounts.RequestPasswordReset(w.Context(), annaEmail, here) }
+		return func() error { return w.services.Accounts.RequestPasswordReset(w.Context(), annaEmail, "", here) }
 	}, []audit.Kind{audit.PasswordResetRequested}, audit.TypeAnonymous, nil},
 	{"Accounts.RequestPasswordReset", func(w *walk) func() error {
-		return func() error { return w.services.Accounts.RequestPasswordReset(w.Context(), "nobody@example.com", here) }
+		return func() error {
+			return w.services.Accounts.RequestPasswordReset(w.Context(), "nobody@example.com", "", here)
+		}
 	}, []audit.Kind{audit.PasswordResetRequested}, audit.TypeAnonymous, nil},
 	{"Accounts.RequestPasswordReset", func(w *walk) func() error { // one too many of this network
 		for n := range ratelimit.LinksPerNetworkHour {
-			w.must(w.services.Accounts.RequestPasswordReset(w.Context(), fmt.Sprintf("nobody%d@example.com", n), here))
+			w.must(w.services.Accounts.RequestPasswordReset(w.Context(), fmt.Sprintf("nobody%d@example.com", n), "", here))
 		}
-		return func() error { return w.services.Accounts.RequestPasswordReset(w.Context(), annaEmail, here) }
+		return func() error { return w.services.Accounts.RequestPasswordReset(w.Context(), annaEmail, "", here) }
 	}, []audit.Kind{audit.LimitReached}, audit.TypeAnonymous, ratelimit.ErrLimited},
 	{"Accounts.ResetPassword", func(w *walk) func() error {
-		w.must(w.services.Accounts.RequestPasswordReset(w.Context(), annaEmail, here))
+		w.must(w.services.Accounts.RequestPasswordReset(w.Context(), annaEmail, "", here))
 		reset := w.mailed(`/reset#(\S+)`)
 		return func() error {
 			return w.services.Accounts.ResetPassword(w.Context(), reset, "another horse battery", here)
@@ -279,8 +286,10 @@ var acts = []act{
 	{"Accounts.SetGroups", func(w *walk) func() error {
 		return func() error { return w.SetGroups(w.Context(), annaEmail, []string{"staff"}) }
 	}, []audit.Kind{audit.GroupsChanged}, audit.TypeOperator, nil},
-	{"Accounts.ChangeName", func(w *walk) func() error {
-		return func() error { return w.services.Accounts.ChangeName(w.Context(), w.a.Ref(), "Anne", here) }
+	{"Accounts.ChangeNames", func(w *walk) func() error {
+		return func() error {
+			return w.services.Accounts.ChangeNames(w.Context(), w.a.Ref(), store.Names{Name: "Anne"}, here)
+		}
 	}, []audit.Kind{audit.NameChanged}, audit.TypePerson, nil},
 	{"SignIns.InvalidateAll", func(w *walk) func() error {
 		return func() error { return w.InvalidateAfterRestore(w.Context()) }
@@ -537,10 +546,10 @@ var acts = []act{
 		w.wiki()
 		return func() error { return w.DeleteApp(w.Context(), "wiki") }
 	}, []audit.Kind{audit.ClientDeleted}, audit.TypeOperator, nil},
-	{"Grants.IssueCode", func(w *walk) func() error {
+	{"Grants.Authorize", func(w *walk) func() error {
 		a, who := w.wiki(), w.in()
 		return func() error {
-			_, err := w.grants.IssueCode(w.Context(), grant.AuthRequest{ClientID: a.ID, RedirectURI: a.RedirectURIs[0]}, who, here)
+			_, _, err := w.grants.Authorize(w.Context(), grant.AuthRequest{ClientID: a.ID, RedirectURI: a.RedirectURIs[0]}, who, here)
 			return err
 		}
 	}, []audit.Kind{audit.GrantCreated}, audit.TypePerson, nil},
@@ -595,6 +604,30 @@ var acts = []act{
 	{"Grants.PublicJWKS", func(w *walk) func() error { // one for each algorithm
 		return func() error { _, err := w.grants.PublicJWKS(w.Context()); return err }
 	}, []audit.Kind{audit.SigningKeyCreated, audit.SigningKeyCreated}, audit.TypeSystem, nil},
+	{"Grants.StartDeviceAuthorization", func(w *walk) func() error { // one more than a network may keep
+		_, err := w.grants.StartDeviceAuthorization(w.Context(), App{ID: "tv"}, nil, here)
+		w.must(err)
+		storetest.Exec(w.T, w.database, "UPDATE rate_limit_counters SET used = 1000000 WHERE kind = 'device_authorizations_network'")
+		return func() error {
+			_, err := w.grants.StartDeviceAuthorization(w.Context(), App{ID: "tv"}, nil, here)
+			return err
+		}
+	}, []audit.Kind{audit.LimitReached}, audit.TypeAnonymous, ratelimit.ErrLimited},
+	{"Grants.EnterUserCode", func(w *walk) func() error {
+		who := w.in()
+		return func() error {
+			_, err := w.grants.EnterUserCode(w.Context(), who, "BCDF-GHJK", here)
+			return err
+		}
+	}, []audit.Kind{audit.UserCodeRejected}, audit.TypePerson, grant.ErrInvalid},
+	{"Grants.AllowDevice", func(w *walk) func() error {
+		r, who := w.deviceRequest()
+		return func() error { return w.grants.AllowDevice(w.Context(), r, who, here) }
+	}, []audit.Kind{audit.GrantCreated}, audit.TypePerson, nil},
+	{"Grants.DenyDevice", func(w *walk) func() error {
+		r, who := w.deviceRequest()
+		return func() error { return w.grants.DenyDevice(w.Context(), r, who, here) }
+	}, []audit.Kind{audit.ConsentDenied}, audit.TypePerson, nil},
 	{"Grants.SaveAuthRequest", func(w *walk) func() error { return w.requests((*walk).wait) }, []audit.Kind{audit.LimitReached}, audit.TypeAnonymous, ratelimit.ErrLimited},
 	{"Grants.PushAuthRequest", func(w *walk) func() error { return w.requests((*walk).push) }, []audit.Kind{audit.LimitReached}, audit.TypeAnonymous, ratelimit.ErrLimited},
 }
@@ -656,6 +689,19 @@ func (w *walk) refresh(a App) string {
 	_, t, err := w.grants.ExchangeCode(w.Context(), grant.CodeExchange{From: here, Client: a, Code: w.issue(a, w.in(), "openid", "offline_access"), RedirectURI: a.RedirectURIs[0]})
 	w.must(err)
 	return t.RefreshToken
+}
+
+// deviceRequest is the request of a device whose code Anna has entered.
+func (w *walk) deviceRequest() (grant.AuthRequest, session.Session) {
+	w.Helper()
+	a, who := w.wiki(), w.in()
+	codes, err := w.grants.StartDeviceAuthorization(w.Context(), a, nil, here)
+	w.must(err)
+	token, err := w.grants.EnterUserCode(w.Context(), who, codes.UserCode, here)
+	w.must(err)
+	r, err := w.grants.GetAuthRequest(w.Context(), token, nil)
+	w.must(err)
+	return r, who
 }
 
 func (w *walk) wait() error {

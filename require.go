@@ -12,11 +12,13 @@ import (
 
 // Account is the account of a signed-in person.
 type Account struct {
-	ID       string   // never changes: store this one
-	Email    string   // in canonical form; may change
-	Name     string   // may change
-	Operator bool     // see AccountParams.Operator
-	Groups   []string // may change; see Server.SetGroups
+	ID    string // never changes: store this one
+	Email string // in canonical form; may change
+	Name  string // may change
+	// GivenName and FamilyName are what the person has said; "": nothing. They may change.
+	GivenName, FamilyName string
+	Operator              bool     // see AccountParams.Operator
+	Groups                []string // may change; see Server.SetGroups
 }
 
 type accountKey struct{}

@@ -30,6 +30,7 @@ import (
 	"twostep.example/twostep/internal/forwardauth"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/help"
+	"twostep.example/twostep/internal/metadata"
 	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/oidc"
 	"twostep.example/twostep/internal/origin"
@@ -192,13 +193,18 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		Store: db, Keys: keys, Now: o.Now, Log: o.Logger, Limits: services.Limits, Accounts: services.Accounts,
 		Challenges: services.Challenges, Issuer: o.PublicURL, Clients: s.clients,
 	}
+	if o.ClientMetadata != nil {
+		s.clients.Documents = true
+		s.grants.Documents = grant.NewDocuments(metadata.Fetcher{Transport: o.ClientMetadata.Transport})
+	}
 	if err := s.grants.PreloadSigningKeys(ctx); err != nil {
 		return nil, fmt.Errorf("twostep: %w", err)
 	}
 	s.pages = &render.Renderer{
-		Site: o.Site, Brand: render.NewBrand(o.look), Secure: o.secure(), HSTSSubdomains: o.HSTSSubdomains, Location: o.Location, Log: o.Logger, Now: o.Now,
-		JSONErrorPaths: oidc.JSONErrorPaths(),
-		Origins:        origin.NewResolver(o.TrustedProxies, o.ProxySecret, o.private()),
+		Site: o.Site, Brand: render.NewBrand(o.look), Secure: o.secure(), HSTSSubdomains: o.HSTSSubdomains,
+		Location: o.Location, Log: o.Logger, Now: o.Now,
+		JSONErrors: oidc.HasJSONErrors, NotFoundHint: oidc.IssuerHint(o.PublicURL),
+		Origins: origin.NewResolver(o.TrustedProxies, o.ProxySecret, o.private()),
 	}
 	s.pages.Faults = &fault.Log{
 		Logger: o.Logger, Now: o.Now,

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs the tools that the tests need and that are missing: PostgreSQL, PgBouncer, a browser, an authenticator,
 # a reader of QR codes, an SMS gateway, reverse proxies, a web server with an OpenID Connect client,
-# axe-core, openid-client, fail2ban. It keeps
-# what is installed already, so a second run does nothing and needs no network.
+# axe-core, openid-client, fail2ban, virtual environments of Python. It keeps what is installed already, so a second run
+# does nothing and needs no network.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,6 +19,7 @@ command -v zbarimg >/dev/null || missing+=(zbar-tools)
 command -v fail2ban-regex >/dev/null || missing+=(fail2ban) # Debian starts its service, which watches sshd
 command -v pgrep >/dev/null || missing+=(procps)
 command -v npm >/dev/null || missing+=(npm)
+python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 [ -x /usr/sbin/nginx ] || command -v nginx >/dev/null || missing+=(nginx)
 [ -x /usr/sbin/haproxy ] || command -v haproxy >/dev/null || missing+=(haproxy)
 command -v gcc >/dev/null || missing+=(gcc libc6-dev) # for the race detector

@@ -13,6 +13,8 @@ type accountAddCommand struct {
 	Settings settings `embed:"" group:"settings"`
 	Email    string   `arg:"" help:"Email address of the new account"`
 	Name     string   `placeholder:"NAME" help:"Name of the person"`
+	Given    string   `name:"given-name" placeholder:"NAME" help:"First name, for apps that want it separately"`
+	Family   string   `name:"family-name" placeholder:"NAME" help:"Last name, for apps that want it separately"`
 	Operator bool     `help:"Mark the account as an operator; nothing depends on this mark yet"`
 }
 
@@ -26,7 +28,9 @@ func (c *accountAddCommand) Run(ctx context.Context, to console, from *settingSo
 		return usageError{err}
 	}
 	return withServer(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
-		link, err := server.Invite(ctx, c.Email, c.Name, c.Operator)
+		link, err := server.InvitePerson(ctx, twostep.AccountParams{
+			Email: c.Email, Name: c.Name, GivenName: c.Given, FamilyName: c.Family, Operator: c.Operator,
+		})
 		if errors.Is(err, twostep.ErrAccountExists) {
 			return fmt.Errorf("%s already has an account", c.Email)
 		}

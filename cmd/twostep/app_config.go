@@ -29,8 +29,9 @@ type appTable struct {
 	Public       bool     `toml:"public" flag:"--public" help:"The app cannot keep a secret, because it runs on a phone or in a browser"`
 	Foreign      bool     `toml:"foreign" flag:"--foreign" help:"Ask people for consent, because the app belongs to someone else"`
 	Introspects  bool     `toml:"introspects" flag:"--introspects" help:"Let the app, an API, introspect the tokens of other apps"`
+	ResponseType []string `toml:"response_types" flag:"--response-type" example:"code id_token" help:"Response types besides code: code id_token or id_token, which send ID tokens through the browser"`
 	PKCE         string   `toml:"pkce" flag:"--pkce" default:"auto" values:"auto,required,off" help:"Require PKCE, PKCE or a nonce (auto), or neither (off); public apps always need PKCE"`
-	Algorithm    string   `toml:"algorithm" flag:"--algorithm" default:"RS256" values:"RS256,ES256" help:"Signature of ID tokens"`
+	Algorithm    string   `toml:"algorithm" flag:"--algorithm" default:"RS256" values:"RS256,ES256,EdDSA" help:"Signature of ID tokens"`
 	Pairwise     bool     `toml:"pairwise" flag:"--pairwise" help:"Use pairwise subject identifiers"`
 	Hosts        []string `toml:"hosts" flag:"--host" example:"wiki.example.com" help:"Hosts behind a reverse proxy that asks this server"`
 	PublicPaths  []string `toml:"public_paths" flag:"--public-path" example:"/hooks/*" help:"Paths of the hosts that everyone reaches without signing in, with an optional method and host in front"`
@@ -38,6 +39,15 @@ type appTable struct {
 	Encoding     string   `toml:"header_encoding" flag:"--header-encoding" default:"utf-8" values:"utf-8,percent,rfc2047" help:"Encoding of names beyond ASCII in the headers for the hosts"`
 	ACR          string   `toml:"acr" flag:"--acr" example:"urn:twostep:acr:2" help:"Lowest authentication level (acr) of every sign-in to the app"`
 	MaxAge       string   `toml:"max_age" flag:"--max-age" example:"8h" help:"Ask people to sign in again after this time"`
+	IDTokenTTL   string   `toml:"id_token_ttl" flag:"--id-token-ttl" default:"10m" help:"Time for which an ID token is valid" allowed:"1m to 24h"`
+	AccessTTL    string   `toml:"access_token_ttl" flag:"--access-token-ttl" default:"10m" help:"Time for which an access token is valid" allowed:"1m to 24h"`
+	RefreshTTL   string   `toml:"refresh_token_ttl" flag:"--refresh-token-ttl" default:"720h" help:"Time after the sign-in for which the app can refresh its tokens" allowed:"1h to 8760h"`
+	RefreshIdle  string   `toml:"refresh_token_idle" flag:"--refresh-token-idle" fallback:"the time of refresh_token_ttl" help:"Time after which an unused refresh token ends" allowed:"1h to 8760h"`
+	DeviceGrant  bool     `toml:"device_grant" flag:"--device-grant" help:"Let people sign in devices without a browser with a code (RFC 8628)"`
+	IDTokenClaim []string `toml:"id_token_claims" flag:"--id-token-claim" fallback:"all that the scope gives" example:"email" help:"Claims about a person that ID tokens have, by the names that the app has for them"`
+	MapClaims    []string `toml:"map_claims" flag:"--map-claim" example:"groups=roles" help:"Other names for claims"`
+	MapGroups    []string `toml:"map_groups" flag:"--map-group" example:"wiki editors=Editors" help:"Other names for groups"`
+	Claims       []string `toml:"claims" flag:"--claim" example:"tenant=acme" help:"Claims that are the same for everybody"`
 	Groups       []string `toml:"groups" flag:"--group" example:"staff" help:"Let only people in one of these groups use the app"`
 }
 
@@ -46,25 +56,50 @@ func (t *appTable) parse() (twostep.App, error) {
 	a := twostep.App{
 		ID: t.ID, Name: t.Name, RedirectURIs: t.Redirects, PostLogoutRedirectURIs: t.SignedOut,
 		BackChannelLogoutURI: t.BackChannel, AllowedSchemes: t.Schemes, InsecureHTTP: t.InsecureHTTP,
-		SecretHashes: t.Secrets, ThirdParty: t.Foreign, CanIntrospect: t.Introspects, PKCE: t.PKCE,
+		SecretHashes: t.Secrets, ResponseTypes: t.ResponseType, IDTokenClaims: t.IDTokenClaim, ThirdParty: t.Foreign, CanIntrospect: t.Introspects, PKCE: t.PKCE,
 		IDTokenAlg: t.Algorithm, Pairwise: t.Pairwise,
 		Hosts: t.Hosts, PublicPaths: t.PublicPaths, PublicPreflight: t.Preflight, HeaderEncoding: t.Encoding,
-		RequiredACR: t.ACR, RequiredGroups: t.Groups,
+		RequiredACR: t.ACR, RequiredGroups: t.Groups, DeviceGrant: t.DeviceGrant,
 	}
 	wrong := func(key, what string) error { return &twostep.AppError{ClientID: t.ID, Field: key, Message: what} }
 	var err error
 	if a.JWKSet, err = readJWKSet(t.Keys); err != nil {
 		return a, wrong("keys", err.Error())
 	}
-	if a.MaxAge, err = parseSeconds("max_age", t.MaxAge); err != nil {
-		return a, wrong("max_age", err.Error())
+	for _, s := range []struct {
+		key  string
+		to   *int64
+		text string
+	}{
+		{"max_age", &a.MaxAge, t.MaxAge},
+		{"id_token_ttl", &a.IDTokenTTL, t.IDTokenTTL},
+		{"access_token_ttl", &a.AccessTokenTTL, t.AccessTTL},
+		{"refresh_token_ttl", &a.RefreshTokenTTL, t.RefreshTTL},
+		{"refresh_token_idle", &a.RefreshTokenIdle, t.RefreshIdle},
+	} {
+		if *s.to, err = parseSeconds(s.key, s.text); err != nil {
+			return a, wrong(s.key, err.Error())
+		}
+	}
+	for _, p := range []struct {
+		key  string
+		to   *map[string]string
+		list []string
+	}{
+		{"map_claims", &a.ClaimNames, t.MapClaims},
+		{"map_groups", &a.GroupNames, t.MapGroups},
+		{"claims", &a.StaticClaims, t.Claims},
+	} {
+		if *p.to, err = parsePairs(p.key, p.list); err != nil {
+			return a, wrong(p.key, err.Error())
+		}
 	}
 	switch {
 	case t.Public && !a.IsPublic():
 		return a, wrong("public", "public = true is for an app without secrets and keys: remove public, or "+
 			"the secrets and keys")
 	// A forgotten key must not make a client public.
-	case !t.Public && a.IsPublic() && len(a.RedirectURIs) > 0:
+	case !t.Public && a.IsPublic() && (len(a.RedirectURIs) > 0 || a.DeviceGrant):
 		return a, wrong("redirects", "it has neither secrets nor keys: add the hash that twostep app secret "+
 			"prints, or public = true if the app runs on a phone or in a browser")
 	}
@@ -102,6 +137,28 @@ func parseSeconds(key, text string) (int64, error) {
 		return 0, fmt.Errorf("%s is %q, want a time like 8h or 30m", key, text)
 	}
 	return int64(d / time.Second), nil
+}
+
+// parsePairs parses texts like groups=roles; nil for none. The text after the first = may only have another one if it is
+// the value of a claim.
+func parsePairs(key string, list []string) (pairs map[string]string, err error) {
+	for _, text := range list {
+		name, value, is := strings.Cut(text, "=")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		switch _, twice := pairs[name]; {
+		case !is || name == "" || value == "":
+			return nil, fmt.Errorf("%s is %q, want two names with = between them, like groups=roles", key, text)
+		case strings.Contains(value, "=") && strings.Contains(key, "group"):
+			return nil, fmt.Errorf("%s is %q, with more than one =, so it is not clear where the first name ends", key, text)
+		case twice:
+			return nil, fmt.Errorf("%s names %q twice", key, name)
+		}
+		if pairs == nil {
+			pairs = map[string]string{}
+		}
+		pairs[name] = value
+	}
+	return pairs, nil
 }
 
 // readApps parses all app tables of a file. Each error has its line.

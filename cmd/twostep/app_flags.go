@@ -23,37 +23,81 @@ type appFlags struct {
 	Public       *bool    `help:"Create no secret, for an app on a phone or in a browser; with set, --public=false creates one"`
 	Foreign      *bool    `help:"Ask people for consent, for an app that belongs to someone else"`
 	Introspects  *bool    `help:"Let the app, an API, introspect the tokens of other apps"`
+	ResponseType []string `sep:"none" name:"response-type" placeholder:"TYPE" help:"Allow this response type besides code: \"code id_token\" or id_token, which send ID tokens through the browser; can be repeated"`
 	PKCE         *string  `name:"pkce" placeholder:"MODE" help:"Require PKCE (required), PKCE or a nonce (auto), or neither (off); default: auto"`
-	Algorithm    *string  `placeholder:"ALG" help:"Sign ID tokens with this algorithm, RS256 or ES256 (default: RS256)"`
+	Algorithm    *string  `placeholder:"ALG" help:"Sign ID tokens with this algorithm, RS256, ES256 or EdDSA (default: RS256)"`
+	DeviceGrant  *bool    `name:"device-grant" help:"Let people sign in devices without a browser with a code (RFC 8628)"`
 	Pairwise     *bool    `help:"Use pairwise subject identifiers"`
 	ACR          *string  `name:"acr" placeholder:"ACR" help:"Require at least this authentication level (acr), like urn:twostep:acr:2"`
 	MaxAge       *string  `name:"max-age" placeholder:"TIME" help:"Ask people to sign in again after this time, like 8h"`
+	IDTokenTTL   *string  `name:"id-token-ttl" placeholder:"TIME" help:"Time for which an ID token is valid, 1m to 24h (default: 10m)"`
+	AccessTTL    *string  `name:"access-token-ttl" placeholder:"TIME" help:"Time for which an access token is valid, 1m to 24h (default: 10m)"`
+	RefreshTTL   *string  `name:"refresh-token-ttl" placeholder:"TIME" help:"Time after the sign-in for which the app can refresh its tokens, 1h to 8760h (default: 720h)"`
+	RefreshIdle  *string  `name:"refresh-token-idle" placeholder:"TIME" help:"Time after which an unused refresh token ends, 1h to 8760h (default: the time of --refresh-token-ttl)"`
+	IDTokenClaim []string `sep:"none" name:"id-token-claim" placeholder:"NAME" help:"Put only this claim about a person into ID tokens, by the name that the app has for it; can be repeated (default: all that the scope gives)"`
+	MapClaim     []string `sep:"none" name:"map-claim" placeholder:"CLAIM=NAME" help:"Send this claim under another name, like groups=roles; can be repeated"`
+	MapGroup     []string `sep:"none" name:"map-group" placeholder:"GROUP=NAME" help:"Send this group under another name, like \"wiki editors=Editors\"; can be repeated"`
+	Claim        []string `sep:"none" placeholder:"NAME=TEXT" help:"Send this claim about everybody, like tenant=acme; can be repeated"`
 	Group        []string `sep:"none" placeholder:"GROUP" help:"Let only people in this group use the app; can be repeated, then one of the groups is enough"`
 	Keys         *string  `placeholder:"FILE" help:"Read the public keys of the app from this JWK set, instead of a secret (private_key_jwt)"`
 }
 
 // apply sets the given flags on the app, and returns its secret if it generated one.
 func (f *appFlags) apply(a *twostep.App) (secret string, err error) {
-	public := a.IsPublic() && len(a.RedirectURIs) > 0 // before the change
+	public := a.IsPublic() && (len(a.RedirectURIs) > 0 || a.DeviceGrant) // before the change
 	setIfGiven(&a.Name, f.Name)
 	setIfGiven(&a.BackChannelLogoutURI, f.BackChannel)
 	setIfGiven(&a.ThirdParty, f.Foreign)
 	setIfGiven(&a.CanIntrospect, f.Introspects)
 	setIfGiven(&a.PKCE, f.PKCE)
 	setIfGiven(&a.IDTokenAlg, f.Algorithm)
+	setIfGiven(&a.DeviceGrant, f.DeviceGrant)
 	setIfGiven(&a.Pairwise, f.Pairwise)
 	setIfGiven(&a.RequiredACR, f.ACR)
 	setListIfGiven(&a.RedirectURIs, f.Redirect)
 	setListIfGiven(&a.AllowedSchemes, f.AllowScheme)
 	setIfGiven(&a.InsecureHTTP, f.InsecureHTTP)
 	setListIfGiven(&a.PostLogoutRedirectURIs, f.SignedOut)
+	setListIfGiven(&a.ResponseTypes, f.ResponseType)
 	setListIfGiven(&a.Hosts, f.Host)
 	setListIfGiven(&a.PublicPaths, f.PublicPath)
 	setIfGiven(&a.PublicPreflight, f.Preflight)
 	setIfGiven(&a.HeaderEncoding, f.Encoding)
 	setListIfGiven(&a.RequiredGroups, f.Group)
-	if f.MaxAge != nil {
-		if a.MaxAge, err = parseSeconds("--max-age", *f.MaxAge); err != nil {
+	setListIfGiven(&a.IDTokenClaims, f.IDTokenClaim)
+	for _, p := range []struct {
+		flag  string
+		to    *map[string]string
+		given []string
+	}{
+		{"--map-claim", &a.ClaimNames, f.MapClaim},
+		{"--map-group", &a.GroupNames, f.MapGroup},
+		{"--claim", &a.StaticClaims, f.Claim},
+	} {
+		if p.given == nil {
+			continue
+		}
+		var list []string
+		setListIfGiven(&list, p.given)
+		if *p.to, err = parsePairs(p.flag, list); err != nil {
+			return "", err
+		}
+	}
+	for _, t := range []struct {
+		flag  string
+		to    *int64
+		given *string
+	}{
+		{"--max-age", &a.MaxAge, f.MaxAge},
+		{"--id-token-ttl", &a.IDTokenTTL, f.IDTokenTTL},
+		{"--access-token-ttl", &a.AccessTokenTTL, f.AccessTTL},
+		{"--refresh-token-ttl", &a.RefreshTokenTTL, f.RefreshTTL},
+		{"--refresh-token-idle", &a.RefreshTokenIdle, f.RefreshIdle},
+	} {
+		if t.given == nil {
+			continue
+		}
+		if *t.to, err = parseSeconds(t.flag, *t.given); err != nil {
 			return "", err
 		}
 	}
@@ -75,7 +119,7 @@ func (f *appFlags) applyClientAuth(a *twostep.App, public bool) (secret string, 
 		a.SecretHashes, a.JWKSet = nil, nil
 	case keys:
 		a.SecretHashes = nil // old secrets stop working
-	case !a.IsPublic(), f.Public == nil && public, f.Public == nil && len(a.RedirectURIs) == 0 && len(a.Hosts) > 0:
+	case !a.IsPublic(), f.Public == nil && public, f.Public == nil && len(a.RedirectURIs) == 0 && !a.DeviceGrant && len(a.Hosts) > 0:
 	default:
 		var hash string
 		secret, hash = twostep.NewAppSecret()

@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"twostep.example/twostep"
 )
@@ -40,7 +43,7 @@ func clientAuthMethod(a twostep.App) string {
 		return "keys"
 	case len(a.SecretHashes) > 0:
 		return "secret"
-	case len(a.RedirectURIs) > 0:
+	case len(a.RedirectURIs) > 0 || a.DeviceGrant:
 		return "public"
 	}
 	return "hosts"
@@ -53,7 +56,7 @@ func formatCredentials(a twostep.App, secret, issuer string) string {
 	if secret != "" {
 		remarks = append(remarks, secretShownOnce)
 	}
-	if !a.IsPublic() || len(a.RedirectURIs) > 0 {
+	if clientAuthMethod(a) != "hosts" {
 		rows = append(rows, outputRow{"issuer", []string{issuer}},
 			outputRow{"discovery", []string{issuer + "/.well-known/openid-configuration"}})
 	}
@@ -73,10 +76,17 @@ func formatCredentials(a twostep.App, secret, issuer string) string {
 	if a.InsecureHTTP {
 		remarks = append(remarks, "Everyone in the network of the app can read codes that are sent with http.")
 	}
+	if a.DeviceGrant {
+		remarks = append(remarks, "Somebody can send a code to a person to get their access. The page warns them: allow the "+
+			"device grant only where there is no browser.")
+	}
+	if len(a.GroupNames) > 0 {
+		remarks = append(remarks, groupNamesRemark(a))
+	}
 	switch {
 	case len(a.RedirectURIs) > 0:
 		remarks = append(remarks, "The app must send its redirect URL exactly as registered, including a slash at the end.")
-	case len(a.Hosts) == 0:
+	case len(a.Hosts) == 0 && !a.DeviceGrant:
 		remarks = append(remarks, "Nobody can sign in to the app until it has a redirect URL: twostep app set "+
 			a.ID+" --redirect URL")
 	}
@@ -84,6 +94,13 @@ func formatCredentials(a twostep.App, secret, issuer string) string {
 		return formatTable(rows)
 	}
 	return formatTable(rows) + "\n" + strings.Join(remarks, "\n") + "\n"
+}
+
+// groupNamesRemark says which groups are not sent because others have their names.
+func groupNamesRemark(a twostep.App) string {
+	names := slices.Compact(slices.Sorted(maps.Values(a.GroupNames)))
+	return "The app gets " + strings.Join(names, ", ") + " only for the groups that are mapped to it. A group here that is " +
+		"itself called so is not sent."
 }
 
 // appDetails returns all settings of an app except its hashes.
@@ -116,19 +133,38 @@ func appDetails(a twostep.App, fixed bool) []outputRow {
 		{"headers", []string{a.HeaderEncoding}},
 		{"introspects", only(a.CanIntrospect, "may introspect the tokens of other apps")},
 		{"foreign", only(a.ThirdParty, "people are asked for consent")},
+		{"response types", only(len(a.ResponseTypes) > 0, strings.Join(append([]string{"code"}, a.ResponseTypes...), ", "))},
+		{"devices", only(a.DeviceGrant, "people can sign in devices with a code")},
 		{"PKCE", only(len(a.RedirectURIs) > 0, a.PKCEMode())},
 		{"ID tokens", only(clientAuthMethod(a) != "hosts", a.SigningAlg())},
 		{"subjects", only(a.Pairwise, "pairwise")},
+		{"ID token has", a.IDTokenClaims},
+		{"claim names", formatPairs(a.ClaimNames)},
+		{"group names", formatPairs(a.GroupNames)},
+		{"claims", formatPairs(a.StaticClaims)},
 		{"acr", []string{a.RequiredACR}},
-		{"max age", only(a.MaxAge > 0, formatMaxAge(a))},
+		{"max age", only(a.MaxAge > 0, formatTime(a.MaxAuthAge()))},
+		{"ID token", only(a.IDTokenTTL > 0, "valid for "+formatTime(a.IDTokenLifetime()))},
+		{"access token", only(a.AccessTokenTTL > 0, "valid for "+formatTime(a.AccessTokenLifetime()))},
+		{"refresh token", slices.Concat(
+			only(a.RefreshTokenTTL > 0, formatTime(a.RefreshTokenLifetime())+" after the sign-in"),
+			only(a.RefreshTokenIdle > 0, formatTime(a.RefreshTokenIdleTime())+" without use"))},
 		{"groups", a.RequiredGroups},
 		{"source", only(fixed, "the configuration file")},
 	}
 }
 
-// formatMaxAge formats the app's max_age: 8h, not 8h0m0s.
-func formatMaxAge(a twostep.App) string {
-	text := a.MaxAuthAge().String()
+// formatPairs formats pairs as they are typed, in order.
+func formatPairs(pairs map[string]string) (lines []string) {
+	for _, name := range slices.Sorted(maps.Keys(pairs)) {
+		lines = append(lines, name+"="+pairs[name])
+	}
+	return lines
+}
+
+// formatTime formats a time as it is typed: 8h, not 8h0m0s.
+func formatTime(d time.Duration) string {
+	text := d.String()
 	if short, ok := strings.CutSuffix(text, "m0s"); ok {
 		text = short + "m"
 	}

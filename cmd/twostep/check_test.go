@@ -106,15 +106,13 @@ func TestCheckAfterReadme(t *testing.T) {
 	v.wantPage("POST", "/signin", credentials, "/settings")
 
 	body := v.wantPage("GET", "/demo/2step/sms", nil, "/settings/confirm")
-	v.wantPage("POST", "/settings/confirm", url.Values{"password": {password},
-		"return_to": returnToField.FindStringSubmatch(body)[1:]}, "/signin/verify")
-	body = v.wantPage("POST", "/signin/verify", url.Values{"code": {codes.next(t, "demo@example.com")}},
+	body = v.wantPage("POST", formAt(body, "/settings/confirm"), url.Values{"password": {password}}, "/signin/verify")
+	body = v.wantPage("POST", formAt(body, "/signin/verify"), url.Values{"code": {codes.next(t, "demo@example.com")}},
 		"/settings/2step/sms")
-	back := returnToField.FindStringSubmatch(body)[1]
-	v.wantPage("POST", "/settings/2step/sms",
-		url.Values{"country": {"DE"}, "number": {"0171 2345678"}, "return_to": {back}}, "/settings/2step/sms")
-	v.wantPage("POST", "/settings/2step/sms/verify",
-		url.Values{"code": {codes.next(t, "+491712345678")}, "return_to": {back}}, "/settings/2step/sms/done")
+	body = v.wantPage("POST", formAt(body, "/settings/2step/sms"),
+		url.Values{"country": {"DE"}, "number": {"0171 2345678"}}, "/settings/2step/sms")
+	v.wantPage("POST", formAt(body, "/settings/2step/sms/verify"),
+		url.Values{"code": {codes.next(t, "+491712345678")}}, "/settings/2step/sms/done")
 	body = v.wantPage("POST", "/settings/2step/app", url.Values{"name": {""}}, "/settings/2step/app")
 	secret := regexp.MustCompile(`secret=([A-Z2-7]+)`).FindStringSubmatch(body)[1]
 	v.wantPage("POST", "/settings/2step/app/verify", url.Values{"code": {v.appCode(secret)}}, "/settings/2step/app/done")

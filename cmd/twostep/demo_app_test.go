@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"html"
 	"io"
 	"log/slog"
 	"net/http"
@@ -125,18 +126,21 @@ func (v *demoUser) wantPage(method, target string, form url.Values, to string, t
 	return body
 }
 
-var returnToField = regexp.MustCompile(`name="return_to" value="([^"]+)"`)
+// formAt returns the address of the form on a page that is sent to a path; it has the return target of the page.
+func formAt(page, path string) string {
+	m := regexp.MustCompile(`action="(` + path + `(?:\?[^"]*)?)"`).FindStringSubmatch(page)
+	if m == nil {
+		return "/no-form-for" + path
+	}
+	return html.UnescapeString(m[1])
+}
 
 // signIn completes both steps on the sign-in page that the app redirected to.
 func (v *demoUser) signIn(page, to string, texts ...string) {
 	v.t.Helper()
-	m := returnToField.FindStringSubmatch(page)
-	if m == nil {
-		v.t.Fatalf("the page does not know the way back\n%s", page)
-	}
-	v.wantPage("POST", "/signin", url.Values{"email": {"demo@example.com"}, "password": {"correct horse battery"},
-		"return_to": {m[1]}}, "/signin/verify")
-	v.wantPage("POST", "/signin/verify", url.Values{"code": {<-v.code}}, to, texts...)
+	page = v.wantPage("POST", formAt(page, "/signin"), url.Values{"email": {"demo@example.com"},
+		"password": {"correct horse battery"}}, "/signin/verify")
+	v.wantPage("POST", formAt(page, "/signin/verify"), url.Values{"code": {<-v.code}}, to, texts...)
 }
 
 // The demo app requires a sign-in, its menu has the two entries of the help page, which open in a
@@ -176,20 +180,17 @@ func TestDemoAppStepUp(t *testing.T) {
 	v.wantPage("POST", "/demo/pay/1", nil, "/demo/pay/1/setup", "Your account has neither yet",
 		`href="/demo/2step/app?invoice=1"`)
 	body := v.wantPage("GET", "/demo/2step/app?invoice=1", nil, "/settings/2step/app")
-	back := returnToField.FindStringSubmatch(body)[1]
-	body = v.wantPage("POST", "/settings/2step/app", url.Values{"name": {""}, "return_to": {back}},
-		"/settings/2step/app")
+	body = v.wantPage("POST", formAt(body, "/settings/2step/app"), url.Values{"name": {""}}, "/settings/2step/app")
 	secret := regexp.MustCompile(`secret=([A-Z2-7]+)`).FindStringSubmatch(body)[1]
-	body = v.wantPage("POST", "/settings/2step/app/verify",
-		url.Values{"code": {v.appCode(secret)}, "return_to": {back}}, "/settings/2step/app/done")
+	body = v.wantPage("POST", formAt(body, "/settings/2step/app/verify"), url.Values{"code": {v.appCode(secret)}},
+		"/settings/2step/app/done")
 	v.wantPage("GET", regexp.MustCompile(`class="button" href="([^"]+)"`).FindStringSubmatch(body)[1], nil,
 		"/demo/pay/1", "Confirm it's you")
 	body = v.wantPage("POST", "/demo/pay/1", nil, "/settings/confirm", "Demo Books")
-	v.wantPage("POST", "/settings/confirm",
-		url.Values{"password": {"correct horse battery"},
-			"return_to": returnToField.FindStringSubmatch(body)[1:]}, "/signin/verify")
+	body = v.wantPage("POST", formAt(body, "/settings/confirm"), url.Values{"password": {"correct horse battery"}},
+		"/signin/verify")
 	v.clockOffset.Add(int64(30 * time.Second)) // each code works once
-	v.wantPage("POST", "/signin/verify", url.Values{"code": {v.appCode(secret)}}, "/demo/pay/1", "Thanks for confirming",
+	v.wantPage("POST", formAt(body, "/signin/verify"), url.Values{"code": {v.appCode(secret)}}, "/demo/pay/1", "Thanks for confirming",
 		"Pay 1,240.00")
 	v.wantPage("POST", "/demo/pay/1", nil, "/demo/pay/1", "This invoice is paid")
 	v.wantPage("GET", "/demo/claims", nil, "/demo/claims", "urn:twostep:acr:2", "pwd, otp, mfa")

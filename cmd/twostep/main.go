@@ -111,6 +111,7 @@ type commands struct {
 		List   appListCommand   `cmd:"" help:"List all apps, one per line" example:"twostep app list"`
 		Show   appShowCommand   `cmd:"" help:"Print the registration of an app" example:"twostep app show grafana --json"`
 		Set    appSetCommand    `cmd:"" help:"Change the registration of an app; an empty value removes a setting" example:"twostep app set grafana --name 'Our Grafana' --group staff"`
+		Doctor appDoctorCommand `cmd:"" help:"Check what an app needs, and list why its requests were rejected" example:"twostep app doctor grafana"`
 		Rotate appRotateCommand `cmd:"" help:"Create a new secret for an app" example:"twostep app rotate grafana --keep-old"`
 		Remove appRemoveCommand `cmd:"" help:"Remove an app with its tokens and the consents for it" example:"twostep app remove grafana"`
 		Secret appSecretCommand `cmd:"" help:"Print a new client secret and its hash, for an app in the configuration file" example:"twostep app secret"`

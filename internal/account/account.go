@@ -61,10 +61,40 @@ func validateName(typed string) (string, error) {
 	return name, nil
 }
 
-// ChangeName changes the name of a person. Apps see it in the next token and at the next request. The old name is not
-// recorded. It returns ErrName, or a *ratelimit.LimitedError after too many changes.
-func (a *Accounts) ChangeName(ctx context.Context, account store.AccountRef, name string, from origin.Origin) error {
-	name, err := validateName(name)
+// Names are the names of a person.
+type Names = store.Names
+
+// validateNames trims the names of a person. It returns ErrName, ErrGivenName or ErrFamilyName if one is not valid. Only
+// Name is required.
+func validateNames(n store.Names) (valid store.Names, err error) {
+	if valid.Name, err = validateName(n.Name); err != nil {
+		return n, err
+	}
+	return validateParts(valid, n)
+}
+
+// validateParts sets the trimmed given and family name of n in valid.
+func validateParts(valid, n store.Names) (store.Names, error) {
+	for _, part := range []struct {
+		to    *string
+		typed string
+		err   error
+	}{{&valid.GivenName, n.GivenName, ErrGivenName}, {&valid.FamilyName, n.FamilyName, ErrFamilyName}} {
+		if strings.TrimSpace(part.typed) == "" {
+			continue
+		}
+		var err error
+		if *part.to, err = validateName(part.typed); err != nil {
+			return n, part.err
+		}
+	}
+	return valid, nil
+}
+
+// ChangeNames changes the names of a person. Apps see them in the next token and at the next request. The old names are
+// not recorded. It returns ErrName, ErrGivenName or ErrFamilyName, or a *ratelimit.LimitedError after too many changes.
+func (a *Accounts) ChangeNames(ctx context.Context, account store.AccountRef, n store.Names, from origin.Origin) error {
+	n, err := validateNames(n)
 	if err != nil {
 		return err
 	}
@@ -73,27 +103,33 @@ func (a *Accounts) ChangeName(ctx context.Context, account store.AccountRef, nam
 		if err := a.Limits.Spend(ctx, tx, quota); err != nil {
 			return err
 		}
-		if err := tx.SetName(ctx, account.ID, name); err != nil {
+		if err := tx.SetNames(ctx, account.ID, n, a.Now()); err != nil {
 			return err
 		}
 		return a.Event(ctx, tx, audit.Event{Kind: audit.NameChanged, Account: account.ID}, from)
 	})
 	if err != nil {
-		return fmt.Errorf("account: change name: %w", err)
+		return fmt.Errorf("account: change names: %w", err)
 	}
 	return nil
 }
 
 // NewAccount describes an account to create.
 type NewAccount struct {
-	Email    string
-	Name     string
-	Password string
-	Operator bool
+	Email      string
+	Name       string
+	GivenName  string // "": not known
+	FamilyName string // "": not known
+	Password   string // "" for Invite
+	Operator   bool
 }
 
-// Create creates an account with the given password. It returns ErrEmail, ErrName, ErrExists, or an error of
-// seal.CheckNewPassword.
+func (n NewAccount) names() store.Names {
+	return store.Names{Name: n.Name, GivenName: n.GivenName, FamilyName: n.FamilyName}
+}
+
+// Create creates an account with the given password. It returns ErrEmail, ErrName, ErrGivenName, ErrFamilyName,
+// ErrExists, or an error of seal.CheckNewPassword.
 func (a *Accounts) Create(ctx context.Context, n NewAccount) error {
 	row, err := a.newRow(ctx, n)
 	if err != nil {
@@ -109,12 +145,13 @@ func (a *Accounts) newRow(ctx context.Context, n NewAccount) (store.Account, err
 	if err != nil {
 		return store.Account{}, err
 	}
-	name, err := validateName(n.Name)
+	names, err := validateNames(n.names())
 	if err != nil {
 		return store.Account{}, err
 	}
 	row := store.Account{
-		ID: rand.Text(), Email: email, Name: name, Operator: n.Operator, Epoch: 1, CreatedAt: a.Now(),
+		ID: rand.Text(), Email: email, Name: names.Name, GivenName: names.GivenName, FamilyName: names.FamilyName,
+		Operator: n.Operator, Epoch: 1, CreatedAt: a.Now(), ProfileChangedAt: a.Now(),
 	}
 	row.PasswordHash, err = a.HashPassword(ctx, row, n.Password)
 	return row, err
@@ -136,15 +173,18 @@ func (a *Accounts) create(ctx context.Context, db *store.DB, row store.Account, 
 }
 
 // Invite creates an invitation for an address without an account and returns the token of the link. Only operators may
-// call it. It returns ErrEmail, ErrName or ErrExists.
-func (a *Accounts) Invite(ctx context.Context, email, name string, operator bool) (token string, err error) {
-	if email, err = a.ParseNewEmail(email); err != nil {
+// call it. The name is optional. It returns ErrEmail, ErrName, ErrGivenName, ErrFamilyName or ErrExists.
+func (a *Accounts) Invite(ctx context.Context, n NewAccount) (token string, err error) {
+	email, err := a.ParseNewEmail(n.Email)
+	if err != nil {
 		return "", err
 	}
-	if name != "" {
-		if name, err = validateName(name); err != nil {
-			return "", err
-		}
+	names, err := validateParts(store.Names{}, n.names())
+	if err == nil && n.Name != "" {
+		names.Name, err = validateName(n.Name)
+	}
+	if err != nil {
+		return "", err
 	}
 	switch _, err := a.Store.FindAccountByEmail(ctx, email); {
 	case err == nil:
@@ -155,7 +195,7 @@ func (a *Accounts) Invite(ctx context.Context, email, name string, operator bool
 	now := a.Now()
 	token = seal.NewLinkToken()
 	l := store.EmailLink{
-		TokenHash: seal.HashToken(token), Purpose: store.LinkInvite, Email: email, Name: name, Operator: operator,
+		TokenHash: seal.HashToken(token), Purpose: store.LinkInvite, Email: email, Names: names, Operator: n.Operator,
 		CreatedAt: now, ExpiresAt: now.Add(inviteTTL),
 	}
 	return token, a.Store.Tx(ctx, func(tx *store.DB) error {
@@ -170,10 +210,10 @@ func (a *Accounts) Invite(ctx context.Context, email, name string, operator bool
 // SignUpOpen reports whether anybody may create an account.
 func (a *Accounts) SignUpOpen() bool { return a.Settings.SignUp == "open" }
 
-// SignUp sends an email with a link to create an account. If the address has an account the email says so instead; the
+// SignUp sends an email with a link to create an account; linkQuery is its query, with the ? before it. If the address has an account the email says so instead; the
 // caller cannot tell the difference (ASVS 6.3.8). It returns ErrSignUpClosed, ErrEmail or ErrName, or an error that
 // wraps ratelimit.ErrLimited if the network requests too many links.
-func (a *Accounts) SignUp(ctx context.Context, email, name string, from origin.Origin) error {
+func (a *Accounts) SignUp(ctx context.Context, email, name, linkQuery string, from origin.Origin) error {
 	if !a.SignUpOpen() {
 		return ErrSignUpClosed
 	}
@@ -184,7 +224,7 @@ func (a *Accounts) SignUp(ctx context.Context, email, name string, from origin.O
 	if name, err = validateName(name); err != nil {
 		return err
 	}
-	l := store.EmailLink{Purpose: store.LinkSignUp, Email: email, Name: name}
+	l := store.EmailLink{Purpose: store.LinkSignUp, Email: email, Names: store.Names{Name: name}}
 	e := audit.Event{Kind: audit.SignUpRequested, Actor: audit.Anonymous(), Target: a.unknownName(email)}
 	template := signUpMail
 	switch account, err := a.Store.FindAccountByEmail(ctx, email); {
@@ -194,7 +234,7 @@ func (a *Accounts) SignUp(ctx context.Context, email, name string, from origin.O
 	case !errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("account: sign up: %w", err)
 	}
-	return a.sendLink(ctx, linkMail{l, template, e}, from)
+	return a.sendLink(ctx, linkMail{l, linkQuery, template, e}, from)
 }
 
 // Join creates the account of an invitation or a sign-up. If name is "" the account has the name of the link. Join does
@@ -207,7 +247,10 @@ func (a *Accounts) Join(ctx context.Context, token, name, password string, from 
 	if strings.TrimSpace(name) == "" {
 		name = l.Name
 	}
-	row, err := a.newRow(ctx, NewAccount{Email: l.Email, Name: name, Password: password, Operator: l.Operator})
+	row, err := a.newRow(ctx, NewAccount{
+		Email: l.Email, Name: name, GivenName: l.GivenName, FamilyName: l.FamilyName, Password: password,
+		Operator: l.Operator,
+	})
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,9 @@ var (
 	ErrEmail = errors.New("not an email address")
 	// ErrName means that the name is empty, too long or has unprintable characters.
 	ErrName = errors.New("not a name")
+	// ErrGivenName and ErrFamilyName are ErrName for these names, except that they may be empty.
+	ErrGivenName  = fmt.Errorf("given name: %w", ErrName)
+	ErrFamilyName = fmt.Errorf("family name: %w", ErrName)
 	// ErrExists means that the address has an account. Show it to operators only.
 	ErrExists = errors.New("account exists")
 	// ErrUnknown means that the address has no account. Show it to operators only.

@@ -35,6 +35,7 @@ const (
 // linkMail is a link to send, the template of its email, and the event to record.
 type linkMail struct {
 	link     store.EmailLink
+	query    string // of the link, with the ? before it
 	template string
 	event    audit.Event
 }
@@ -72,7 +73,7 @@ func (a *Accounts) sendLink(ctx context.Context, m linkMail, from origin.Origin)
 		if err := tx.CreateEmailLink(ctx, link); err != nil {
 			return err
 		}
-		if err := a.Enqueue(ctx, tx, a.composeLink(link, template, token, from), now.Add(linkTTL)); err != nil {
+		if err := a.Enqueue(ctx, tx, a.composeLink(linkMail{link, m.query, template, event}, token, from), now.Add(linkTTL)); err != nil {
 			return err
 		}
 		return a.Event(ctx, tx, event, from)
@@ -109,16 +110,16 @@ func (a *Accounts) spendLinkQuota(ctx context.Context, tx *store.DB, email strin
 // composeLink returns the message. The token is in the fragment of the link, which browsers do not send: it reaches no
 // log, no proxy and no Referer header (RFC 9110 7.1 and 10.1.3). The text also has the token alone, to paste it where
 // scripts are disabled.
-func (a *Accounts) composeLink(l store.EmailLink, template, token string, from origin.Origin) delivery.Message {
-	m := delivery.Message{ID: rand.Text(), To: l.Email}
-	if template == noMail {
+func (a *Accounts) composeLink(l linkMail, token string, from origin.Origin) delivery.Message {
+	m := delivery.Message{ID: rand.Text(), To: l.link.Email}
+	if l.template == noMail {
 		return m
 	}
 	m.Channel = delivery.Email
 	w := i18n.ForTag(from.Language)
 	say := func(part string) string {
-		return w.Translate("mail."+template+"."+part, "Site", a.Settings.Site, "URL", a.Settings.PublicURL,
-			"Token", token, "Valid", w.Translate("mail.minutes", "Count", int(linkTTL/time.Minute)))
+		return w.Translate("mail."+l.template+"."+part, "Site", a.Settings.Site, "URL", a.Settings.PublicURL,
+			"Query", l.query, "Token", token, "Valid", w.Translate("mail.minutes", "Count", int(linkTTL/time.Minute)))
 	}
 	m.Subject, m.Text, m.Language = say("subject"), say("text"), w.Tag()
 	return m

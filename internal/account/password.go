@@ -236,7 +236,8 @@ func (a *Accounts) rehash(ctx context.Context, slot seal.HashSlot, account store
 // HashPassword checks a new password for the account and returns its sealed hash. It returns an error of
 // seal.CheckNewPassword if the password is not accepted, and fairqueue.ErrFull if the server is too busy.
 func (a *Accounts) HashPassword(ctx context.Context, account store.Account, password string) ([]byte, error) {
-	if err := seal.CheckNewPassword(password, account.Email, account.Name, a.Settings.Site); err != nil {
+	if err := seal.CheckNewPassword(password, account.Email, account.Name, account.GivenName, account.FamilyName,
+		a.Settings.Site); err != nil {
 		return nil, err
 	}
 	hash, err := a.Passwords.Hash(ctx, ownWork(account), password)
@@ -249,7 +250,7 @@ func (a *Accounts) HashPassword(ctx context.Context, account store.Account, pass
 // RequestPasswordReset sends a link to choose a new password if the address has an account. The caller cannot tell
 // whether it has, and the work is the same (ASVS 6.3.8). It returns ErrEmail, or an error that wraps
 // ratelimit.ErrLimited if the network requests too many links.
-func (a *Accounts) RequestPasswordReset(ctx context.Context, email string, from origin.Origin) error {
+func (a *Accounts) RequestPasswordReset(ctx context.Context, email, linkQuery string, from origin.Origin) error {
 	address, err := ParseEmail(email)
 	if err != nil {
 		return err
@@ -265,9 +266,9 @@ func (a *Accounts) RequestPasswordReset(ctx context.Context, email string, from 
 		if account.ID == "" {
 			e.Target = a.unknownName(address)
 		}
-		return a.sendLink(ctx, linkMail{store.EmailLink{Purpose: store.LinkDecoy, Email: address}, noMail, e}, from)
+		return a.sendLink(ctx, linkMail{store.EmailLink{Purpose: store.LinkDecoy, Email: address}, "", noMail, e}, from)
 	}
-	return a.sendLink(ctx, linkMail{l, resetMail, e}, from)
+	return a.sendLink(ctx, linkMail{l, linkQuery, resetMail, e}, from)
 }
 
 // ResetPassword sets a new password with a link from RequestPasswordReset. It ends every attempt, session and trust of

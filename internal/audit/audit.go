@@ -82,6 +82,9 @@ type Event struct {
 // TrustedDevice is the Reason of a SessionCreated for which no code was required.
 const TrustedDevice = "trusted device"
 
+// OtherDevice is the Reason of a GrantCreated or a ConsentDenied for a device (RFC 8628), not for a browser.
+const OtherDevice = "device"
+
 // Target returns the Target of an event: Target("factor", id) is "factor:" + id.
 func Target(what, id string) string { return what + ":" + id }
 

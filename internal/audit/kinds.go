@@ -63,6 +63,7 @@ const (
 	GrantCreated     Kind = "grant.created"
 	GrantEnded       Kind = "grant.ended"
 	CodeReused       Kind = "authorization_code.reused"
+	UserCodeRejected Kind = "user_code.rejected"
 	TokenReused      Kind = "refresh_token.reused"
 
 	SigningKeyCreated Kind = "signing_key.created"
@@ -130,6 +131,7 @@ func Describe() []Description {
 		{GrantCreated, "an app was allowed to act for a person", false},
 		{GrantEnded, "an app ended what it was allowed, by revoking a token", false},
 		{CodeReused, "an authorization code was used twice, so its grant was ended", false},
+		{UserCodeRejected, "a signed-in person entered a code that no waiting device shows", true},
 		{TokenReused, "a refresh token was used twice, so its grant was ended", false},
 		{SigningKeyCreated, "a new signing key was created", false},
 		{BackupRestored, "everything valid before was made invalid after a restore", false},

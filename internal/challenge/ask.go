@@ -124,7 +124,7 @@ func (a *Attempt) askBy(f Enrolled, long bool) factor.Request {
 	_, host, _ := strings.Cut(settings.PublicURL, "://")
 	verifyURL := ""
 	if a.pending == nil {
-		verifyURL = settings.PublicURL + "/signin/verify"
+		verifyURL = settings.PublicURL + "/signin/verify" + a.LinkQuery
 	}
 	return factor.Request{
 		VerifyURL: verifyURL, Account: factorAccount(a.account), Factor: f.Factor,

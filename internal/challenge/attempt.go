@@ -27,6 +27,9 @@ import (
 // has loaded it and is not safe for concurrent use.
 type Attempt struct {
 	State
+	// LinkQuery is the query of links to the page that asks, with the ? before it. It belongs to that page and is not
+	// stored. Set it before a message is sent.
+	LinkQuery string
 
 	c       *Challenges
 	from    origin.Origin
@@ -385,13 +388,13 @@ func (c *Challenges) Cancel(ctx context.Context, token string) error {
 
 // Beginning is what a new attempt starts from.
 type Beginning struct {
-	Account  store.Account
-	Purpose  string        // store.PurposeSignIn or store.PurposeStepUp
-	Session  string        // with store.PurposeStepUp: the ID of the session that is authenticated again
-	ReturnTo string        // a local path, checked
-	Level    session.Level // the level to reach, if the account can
-	Browser  device.RequestDevice
-	Decision *device.DecisionRecord // why the second step is required; nil: it always is
+	Account   store.Account
+	Purpose   string        // store.PurposeSignIn or store.PurposeStepUp
+	Session   string        // with store.PurposeStepUp: the ID of the session that is authenticated again
+	LinkQuery string        // see Attempt
+	Level     session.Level // the level to reach, if the account can
+	Browser   device.RequestDevice
+	Decision  *device.DecisionRecord // why the second step is required; nil: it always is
 	// StaySignedIn makes the cookie of the session persistent, if the site lets people choose.
 	StaySignedIn bool
 }
@@ -403,9 +406,10 @@ type Beginning struct {
 func (c *Challenges) Begin(ctx context.Context, b Beginning, from origin.Origin) (token string, err error) {
 	a := &Attempt{
 		c: c, from: from, account: b.Account, browser: b.Browser, recognized: true, decision: b.Decision, trustSaved: true,
+		LinkQuery: b.LinkQuery,
 	}
 	a.row = store.Attempt{
-		Purpose: b.Purpose, SessionID: b.Session, ReturnTo: b.ReturnTo, RequiredLevel: int64(b.Level),
+		Purpose: b.Purpose, SessionID: b.Session, RequiredLevel: int64(b.Level),
 		StaySignedIn: b.StaySignedIn,
 	}
 	a.explain(b.Decision)
@@ -468,22 +472,26 @@ func (a *Attempt) create(ctx context.Context, method string) error {
 				return err
 			}
 		}
-		trace := ""
-		if a.decision != nil {
-			trace = a.decision.Trace
-			if err := a.c.Devices.RecordDecision(ctx, tx, a.account.Ref(), *a.decision); err != nil {
-				return err
-			}
-		}
-		e := audit.Event{Kind: audit.PasswordAccepted, Account: a.account.ID, Email: a.account.Email, SignIn: a.row.ID,
-			Trace: trace}
-		return a.c.Accounts.Event(ctx, tx, e, a.from)
+		return a.acceptPassword(ctx, tx, a.decision)
 	})
 }
 
+// acceptPassword records that the password was right, and why the second step is required; by is nil if it always is.
+func (a *Attempt) acceptPassword(ctx context.Context, tx *store.DB, by *device.DecisionRecord) error {
+	e := audit.Event{Kind: audit.PasswordAccepted, Account: a.account.ID, Email: a.account.Email, SignIn: a.row.ID}
+	if by != nil {
+		e.Trace = by.Trace
+		if err := a.c.Devices.RecordDecision(ctx, tx, a.account.Ref(), *by); err != nil {
+			return err
+		}
+	}
+	return a.c.Accounts.Event(ctx, tx, e, a.from)
+}
+
 // Resume continues the attempt of a token after the password was entered again, under a new token; the old
-// token stops working. ok is false if that attempt cannot be continued, because it is over, has no guesses
-// left or is of another account, purpose or level. b.Decision must not be nil.
+// token stops working. It must reach the higher of the two levels then. ok is false if that attempt cannot be
+// continued: it is over, has no guesses left, is of another account, purpose or session, or its challenge does
+// not reach the level.
 func (c *Challenges) Resume(
 	ctx context.Context, token string, b Beginning, from origin.Origin,
 ) (next string, ok bool, err error) {
@@ -494,25 +502,28 @@ func (c *Challenges) Resume(
 	if err != nil {
 		return "", false, err
 	}
-	same := a.account.ID == b.Account.ID && a.row.Purpose == b.Purpose && a.level() == b.Level
+	same := a.account.ID == b.Account.ID && a.row.Purpose == b.Purpose && a.row.SessionID == b.Session
 	if !same || a.open.ID != "" && a.guessesLeft() == 0 {
 		return "", false, nil
 	}
+	if b.Level > a.level() {
+		if a.factors, err = c.Factors(ctx, a.account); err != nil {
+			return "", false, err
+		}
+		if a.row.RequiredLevel = int64(b.Level); a.open.ID != "" && len(a.by(a.open.Method)) == 0 {
+			return "", false, nil
+		}
+	}
 	next = seal.NewToken()
 	old := a.row.TokenHash
-	a.row.TokenHash, a.row.ReturnTo, a.row.StaySignedIn = seal.HashToken(next), b.ReturnTo, b.StaySignedIn
+	a.row.TokenHash, a.row.StaySignedIn = seal.HashToken(next), b.StaySignedIn
 	a.row.DeviceID, a.row.Reason, a.row.DeviceVerifiedAt = "", "", time.Time{}
 	a.explain(b.Decision)
 	err = c.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.RotateAttemptToken(ctx, old, a.row, c.Now()); err != nil {
 			return err
 		}
-		if err := c.Devices.RecordDecision(ctx, tx, b.Account.Ref(), *b.Decision); err != nil {
-			return err
-		}
-		e := audit.Event{Kind: audit.PasswordAccepted, Account: a.account.ID, Email: a.account.Email, SignIn: a.row.ID,
-			Trace: b.Decision.Trace}
-		return c.Accounts.Event(ctx, tx, e, from)
+		return a.acceptPassword(ctx, tx, b.Decision)
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return "", false, nil
@@ -520,7 +531,9 @@ func (c *Challenges) Resume(
 	if err != nil {
 		return "", false, fmt.Errorf("challenge: resume: %w", err)
 	}
-	c.Devices.LogDecision(b.Account.Ref(), *b.Decision)
+	if b.Decision != nil {
+		c.Devices.LogDecision(b.Account.Ref(), *b.Decision)
+	}
 	return next, true, nil
 }
 

@@ -40,14 +40,14 @@ type State struct {
 	Email     string // masked
 	StartedAt time.Time
 	ExpiresAt time.Time
-	ReturnTo  string     // a local path; "" for the default page
-	StepUp    bool       // the person is signed in already
-	Offers    []Offer    // the methods to choose from, in the order of Methods, backup methods last
-	Challenge *Challenge // the open challenge; nil if no method was chosen yet
-	Finished  bool       // verified or canceled
-	Proven    bool       // the challenge was answered
-	Trusted   bool       // this device is trusted in this network, so no challenge is needed
-	Why       StepReason // why a challenge is needed
+	StepUp    bool          // the person is signed in already
+	Level     session.Level // the level to reach, if the account can
+	Offers    []Offer       // the methods to choose from, in the order of Methods, backup methods last
+	Challenge *Challenge    // the open challenge; nil if no method was chosen yet
+	Finished  bool          // verified or canceled
+	Proven    bool          // the challenge was answered
+	Trusted   bool          // this device is trusted in this network, so no challenge is needed
+	Why       StepReason    // why a challenge is needed
 	Trust     TrustOffer
 	Frozen    time.Time // until when the account is frozen, see package enroll; zero: it is not
 }
@@ -55,6 +55,7 @@ type State struct {
 // Challenge is the open challenge of an attempt.
 type Challenge struct {
 	Offer
+	AccountID   string
 	CodeTTL     time.Duration // how long one code is valid; 0: no code is sent
 	Delivery    Delivery
 	ResendAt    time.Time // from when a new code may be requested; zero: not in this attempt
@@ -91,7 +92,7 @@ func (a *Attempt) refresh() {
 	now := a.c.Now()
 	a.State = State{
 		Email: account.MaskEmail(a.account.Email), StartedAt: a.row.StartedAt, ExpiresAt: a.row.ExpiresAt,
-		ReturnTo: a.row.ReturnTo, StepUp: a.row.Purpose == store.PurposeStepUp, Finished: !a.row.FinishedAt.IsZero(),
+		StepUp: a.row.Purpose == store.PurposeStepUp, Level: a.level(), Finished: !a.row.FinishedAt.IsZero(),
 		Why: StepReason{trust.Reason(a.row.Reason), a.row.DeviceVerifiedAt}, Frozen: a.account.FrozenUntil,
 	}
 	if a.pending == nil {
@@ -108,7 +109,7 @@ func (a *Attempt) refresh() {
 // describe returns the open challenge as the person may see it.
 func (a *Attempt) describe(now time.Time) *Challenge {
 	d := &Challenge{
-		Offer: Offer{Method: a.open.Method}, ResendAt: a.resendAt(a.open.LastSentAt, now),
+		Offer: Offer{Method: a.open.Method}, AccountID: a.account.ID, ResendAt: a.resendAt(a.open.LastSentAt, now),
 		GuessesLeft: a.guessesLeft(), LongCode: a.open.NeedsLongCode,
 	}
 	if factors := a.by(a.open.Method); len(factors) > 0 {

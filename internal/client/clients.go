@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"twostep.example/twostep/internal/account"
@@ -22,12 +23,17 @@ type Clients struct {
 	Now      func() time.Time
 	Accounts *account.Accounts // for audit events
 	Static   []Client          // from the settings; read-only
+	// Documents says whether clients may be named by the URL of their metadata document.
+	Documents bool
 
 	mu     sync.Mutex
 	cached []Client // from the database
 	known  bool
-	read   uint64    // the store's version when cached was read
-	at     time.Time // when cached was read
+	read   uint64                   // the store's version when cached was read
+	at     time.Time                // when cached was read
+	last   atomic.Pointer[[]Client] // cached, to be read without mu
+
+	rejections rejections
 }
 
 // ErrNotFound is returned if there is no client with the id.
@@ -42,6 +48,11 @@ const cacheTTL = time.Second
 func (c *Clients) stored(ctx context.Context, fresh bool) ([]Client, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.refresh(ctx, fresh)
+}
+
+// refresh is stored for the holder of mu.
+func (c *Clients) refresh(ctx context.Context, fresh bool) ([]Client, error) {
 	now := c.Now()
 	age := now.Sub(c.at)
 	if !fresh && c.known && age >= 0 && age < cacheTTL && !c.Store.Changed(c.read, store.ClientsKey()) {
@@ -59,6 +70,7 @@ func (c *Clients) stored(ctx context.Context, fresh bool) ([]Client, error) {
 		}
 	}
 	c.cached, c.known, c.read, c.at = list, true, version, now
+	c.last.Store(&list)
 	return list, nil
 }
 
@@ -67,7 +79,13 @@ func (c *Clients) stored(ctx context.Context, fresh bool) ([]Client, error) {
 //
 // A client that is not in the cache is looked up in the database, so that a client another process has just
 // added works at once.
+//
+// Of a client that is named by the URL of its metadata document it returns what was read last.
 func (c *Clients) Get(ctx context.Context, id string) (Client, error) {
+	if IsDocumentID(id) {
+		cl, _, err := c.GetDocument(ctx, id)
+		return cl, err
+	}
 	for _, fresh := range []bool{false, true} {
 		list, err := c.list(ctx, fresh)
 		if err != nil {
@@ -80,6 +98,37 @@ func (c *Clients) Get(ctx context.Context, id string) (Client, error) {
 		}
 	}
 	return Client{}, ErrNotFound
+}
+
+// GetDocument returns the client of a metadata document that was read before, and until when it need not be read again.
+// It returns ErrNotFound if there is none, or if clients with documents are not allowed.
+func (c *Clients) GetDocument(ctx context.Context, id string) (cl Client, until time.Time, err error) {
+	if !c.Documents {
+		return Client{}, time.Time{}, ErrNotFound
+	}
+	row, err := c.Store.GetClientDocument(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return Client{}, time.Time{}, ErrNotFound
+	}
+	if err != nil {
+		return Client{}, time.Time{}, fmt.Errorf("client: get document: %w", err)
+	}
+	cl, err = clientFromRow(store.Client{ID: row.ID, Registration: row.Registration})
+	return cl, row.ExpiresAt, err
+}
+
+// SaveDocument stores the client of a metadata document until it is to be read again.
+func (c *Clients) SaveDocument(ctx context.Context, cl Client, until time.Time) error {
+	body, err := json.Marshal(cl)
+	if err == nil {
+		err = c.Store.SaveClientDocument(ctx, store.ClientDocument{
+			ID: cl.ID, Registration: string(body), ExpiresAt: until,
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("client: save document: %w", err)
+	}
+	return nil
 }
 
 func clientFromRow(row store.Client) (cl Client, err error) {
@@ -97,13 +146,38 @@ func (c *Clients) list(ctx context.Context, fresh bool) ([]Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.withStatic(stored), nil
+}
+
+// lastKnownTimeout is how long LastKnown waits for a database that hangs.
+const lastKnownTimeout = 2 * time.Second
+
+// LastKnown is List for what must be answered while the database fails: then, or while another caller reads the list, it
+// returns the clients that were read last.
+func (c *Clients) LastKnown(ctx context.Context) []Client {
+	if c.mu.TryLock() {
+		defer c.mu.Unlock()
+		limited, stop := context.WithTimeout(ctx, lastKnownTimeout)
+		defer stop()
+		if list, err := c.refresh(limited, false); err == nil {
+			return c.withStatic(list)
+		}
+	}
+	if last := c.last.Load(); last != nil {
+		return c.withStatic(*last)
+	}
+	return c.Static
+}
+
+// withStatic returns the clients of the settings and those of the database that have other ids.
+func (c *Clients) withStatic(stored []Client) []Client {
 	list := slices.Clone(c.Static)
 	for _, one := range stored {
 		if !c.isStatic(one.ID) {
 			list = append(list, one)
 		}
 	}
-	return list, nil
+	return list
 }
 
 // ErrExists is returned if a client with the id exists.

@@ -313,7 +313,7 @@ func (e *Enrollments) replace(
 func (e *Enrollments) saveEmail(
 	ctx context.Context, tx *store.DB, a store.Account, email string, from origin.Origin,
 ) error {
-	if err := tx.SetEmail(ctx, a.ID, a.Epoch, email); err != nil {
+	if err := tx.SetEmail(ctx, a.ID, a.Epoch, email, e.Now()); err != nil {
 		return err
 	}
 	undo, err := e.createUndoLink(ctx, tx, a, "", nil, e.Now())

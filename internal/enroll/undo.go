@@ -267,7 +267,7 @@ func (e *Enrollments) undoChange(
 		return err
 	}
 	if undoesAddress(l) {
-		if err := tx.SetEmail(ctx, a.ID, a.Epoch, l.Email); err != nil {
+		if err := tx.SetEmail(ctx, a.ID, a.Epoch, l.Email, now); err != nil {
 			return err
 		}
 	} else if err := e.restoreFactor(ctx, tx, l); err != nil {

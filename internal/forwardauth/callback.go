@@ -33,6 +33,7 @@ func (a *Authorizer) redirectToSignIn(w http.ResponseWriter, r *http.Request, re
 // saveAuthRequest stores an authorization request for a host, on the sign-in server. The return URL must be on
 // the host of a client.
 func (a *Authorizer) saveAuthRequest(w http.ResponseWriter, r *http.Request) error {
+	render.KeepOpener(w)
 	query := r.URL.Query()
 	req, ok := a.parseReturnURL(singleValue(query["to"]))
 	challenge := singleValue(query["challenge"])
@@ -54,6 +55,7 @@ func (a *Authorizer) saveAuthRequest(w http.ResponseWriter, r *http.Request) err
 		CodeChallenge: challenge,
 		ResponseMode:  "query",
 		RequestedAt:   a.Grants.Now(),
+		Browser:       seal.HashToken(a.Pages.Browser(w, r)),
 	}, a.Pages.Origin(r))
 	if err != nil {
 		return err

@@ -76,6 +76,7 @@ func removeHSTS(w http.ResponseWriter) { w.Header().Del("Strict-Transport-Securi
 
 func (a *Authorizer) check(w http.ResponseWriter, r *http.Request) error {
 	removeHSTS(w)
+	render.KeepOpener(w) // the proxy passes the headers of a redirect on
 	req, err := a.parseProxiedRequest(r)
 	if err != nil {
 		return a.writeRejected(w, r, req, err)

@@ -28,7 +28,8 @@ type AuthRequest struct {
 	State             string
 	Nonce             string
 	CodeChallenge     string // PKCE, method S256 (RFC 7636)
-	ResponseMode      string // "query" or "form_post"
+	ResponseType      string // a constant of package client; "" is code
+	ResponseMode      string // "query", "fragment" or "form_post"
 	Prompt            []string
 	MaxAge            *int64        // seconds
 	MinLevel          session.Level // the lowest level that satisfies acr_values and claims
@@ -37,10 +38,22 @@ type AuthRequest struct {
 	HintedSubject     string // the sub of the id_token_hint; "" if there was none
 	Action            string // twostep_action: "app", "sms" or "password", a settings page to visit first
 	RequestedAt       time.Time
+	Browser           []byte // hash of the identifier of the browser that makes the request; nil: not known yet
 	SelectedAccountID string // the account chosen on the account selection page; "" if not asked yet
+	// DeviceAuthorization is the id of the device authorization (RFC 8628) that the request answers; nil: it answers an
+	// app. Such a request has no redirect URI and gets no code.
+	DeviceAuthorization []byte `json:",omitempty"`
 
 	actionStarted bool // the person was sent to the settings page of Action
 }
+
+// WantsIDToken reports whether the authorization response has an ID token.
+func (r AuthRequest) WantsIDToken() bool {
+	return strings.Contains(r.ResponseType, client.ResponseTypeIDToken)
+}
+
+// WantsCode reports whether the authorization response has a code.
+func (r AuthRequest) WantsCode() bool { return r.ResponseType != client.ResponseTypeIDToken }
 
 // AuthStep is the next thing to do for an authorization request.
 type AuthStep int
@@ -52,7 +65,7 @@ const (
 	StepReauthenticate                 // take both steps of the sign-in again
 	StepConsent                        // ask for consent
 	StepAction                         // visit a settings page first
-	StepIssueCode                      // send an authorization code
+	StepIssueCode                      // send what the response type asks for
 	StepError                          // send an error
 )
 
@@ -77,6 +90,8 @@ func (r AuthRequest) NextStep(p AuthProgress) (AuthStep, string) {
 		return step, ""
 	}
 	switch {
+	case r.WantsIDToken() && !p.Client.AllowsResponseType(r.ResponseType): // the app was changed since
+		return StepError, "unauthorized_client"
 	case p.Session == nil:
 		return ask(StepSignIn, "login_required")
 	case r.HintedSubject != "" && r.HintedSubject != p.Subject:
@@ -90,13 +105,17 @@ func (r AuthRequest) NextStep(p AuthProgress) (AuthStep, string) {
 		return StepError, "unmet_authentication_requirements"
 	case r.needsStepUp(p):
 		return ask(StepReauthenticate, "login_required")
-	case p.Client.ThirdParty && !p.Consented:
+	case r.IsForDevice() || p.Client.ThirdParty && !p.Consented:
 		return ask(StepConsent, "consent_required")
 	case r.Action != "" && !r.actionStarted:
 		return ask(StepAction, "interaction_required")
 	}
 	return StepIssueCode, ""
 }
+
+// IsForDevice reports whether a person answers a device (RFC 8628). Consent to such a request is asked for each time:
+// anybody may have sent the code.
+func (r AuthRequest) IsForDevice() bool { return r.DeviceAuthorization != nil }
 
 // needsAccountSelection reports whether prompt=select_account still has to be satisfied: the person was signed
 // in before the request and has not chosen their current account yet.
@@ -281,10 +300,35 @@ func (g *Grants) insertAuthRequest(
 	return token, nil
 }
 
-// GetAuthRequest returns the stored request with this token. It returns ErrInvalid if there is none, or if it
-// has expired.
-func (g *Grants) GetAuthRequest(ctx context.Context, token string) (AuthRequest, error) {
-	return g.loadAuthRequest(ctx, token, false)
+// GetAuthRequest returns the stored request with this token, for a browser with these identifiers. It returns
+// ErrInvalid if there is none, if it has expired, or if another browser has made it: its response belongs into that
+// one, where the app keeps the state (RFC 6749 10.12).
+func (g *Grants) GetAuthRequest(ctx context.Context, token string, browsers []string) (AuthRequest, error) {
+	r, err := g.loadAuthRequest(ctx, token, false)
+	isMine := func(id string) bool { return seal.EqualTokenHash(seal.HashToken(id), r.Browser) }
+	if err == nil && r.Browser != nil && !slices.ContainsFunc(browsers, isMine) {
+		return AuthRequest{}, ErrInvalid
+	}
+	return r, err
+}
+
+// BindAuthRequest binds a stored request to the browser with this identifier. It does nothing if the request was
+// answered in the meantime.
+func (g *Grants) BindAuthRequest(ctx context.Context, token string, r AuthRequest, browser string) error {
+	r.Browser = seal.HashToken(browser)
+	return g.updateAuthRequest(ctx, token, r)
+}
+
+func (g *Grants) updateAuthRequest(ctx context.Context, token string, r AuthRequest) error {
+	body, err := r.encode()
+	if err != nil {
+		return fmt.Errorf("grant: update authorization request: %w", err)
+	}
+	err = g.Store.UpdateAuthorizationRequest(ctx, seal.HashToken(token), body)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 func (g *Grants) loadAuthRequest(ctx context.Context, token string, pushed bool) (r AuthRequest, err error) {
@@ -314,7 +358,7 @@ func (g *Grants) MarkActionStarted(ctx context.Context, token string) error {
 // use another one, and the request's login_hint is dropped. It does nothing if the request was answered in the
 // meantime.
 func (g *Grants) SelectAccount(ctx context.Context, token, account string) error {
-	r, err := g.GetAuthRequest(ctx, token)
+	r, err := g.loadAuthRequest(ctx, token, false)
 	if errors.Is(err, ErrInvalid) { // already answered
 		return nil
 	}
@@ -325,15 +369,7 @@ func (g *Grants) SelectAccount(ctx context.Context, token, account string) error
 	if account == "" {
 		r.LoginHint = ""
 	}
-	body, err := r.encode()
-	if err != nil {
-		return fmt.Errorf("grant: select account: %w", err)
-	}
-	err = g.Store.UpdateAuthorizationRequest(ctx, seal.HashToken(token), body)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	return err
+	return g.updateAuthRequest(ctx, token, r)
 }
 
 // ConsumeAuthRequest deletes a stored request, so that it is answered once. It returns ErrInvalid if another
@@ -347,13 +383,14 @@ func (g *Grants) ConsumeAuthRequest(ctx context.Context, token string) error {
 }
 
 // HasConsent reports whether the person has allowed the client the whole scope of the request. With
-// prompt=consent only consent given after the request counts.
+// prompt=consent, and for clients that are not registered, only consent given after the request counts.
 func (g *Grants) HasConsent(ctx context.Context, who session.Session, r AuthRequest) (bool, error) {
 	c, err := g.Store.GetConsent(ctx, who.Account.ID, r.ClientID)
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
-	if slices.Contains(r.Prompt, "consent") && c.GrantedAt.Before(r.RequestedAt.Truncate(time.Millisecond)) {
+	// An app that is not registered may run on the device of anybody (RFC 8252 8.6).
+	if (slices.Contains(r.Prompt, "consent") || client.IsDocumentID(r.ClientID)) && c.GrantedAt.Before(r.RequestedAt.Truncate(time.Millisecond)) {
 		return false, err
 	}
 	return consentCovers(c, r.Scope), err
@@ -367,30 +404,34 @@ func consentCovers(c store.Consent, scope []string) bool {
 
 // SaveConsent adds the scope of the request to what the person has allowed the client.
 func (g *Grants) SaveConsent(ctx context.Context, who session.Session, r AuthRequest, from origin.Origin) error {
-	err := g.Store.Tx(ctx, func(tx *store.DB) error {
-		c, err := tx.GetConsent(ctx, who.Account.ID, r.ClientID)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
-		}
-		scope := slices.Concat(strings.Fields(c.Scope), r.Scope)
-		slices.Sort(scope)
-		all := store.Consent{
-			AccountID: who.Account.ID,
-			ClientID:  r.ClientID,
-			Scope:     strings.Join(slices.Compact(scope), " "),
-			GrantedAt: g.Now(),
-		}
-		if err := tx.SaveConsent(ctx, all); err != nil {
-			return err
-		}
-		e := clientEvent(audit.ConsentGiven, who, r.ClientID)
-		e.Reason = all.Scope
-		return g.Accounts.Event(ctx, tx, e, from)
-	})
+	err := g.Store.Tx(ctx, func(tx *store.DB) error { return g.saveConsent(ctx, tx, who, r, from) })
 	if err != nil {
 		return fmt.Errorf("grant: save consent: %w", err)
 	}
 	return nil
+}
+
+func (g *Grants) saveConsent(
+	ctx context.Context, tx *store.DB, who session.Session, r AuthRequest, from origin.Origin,
+) error {
+	c, err := tx.GetConsent(ctx, who.Account.ID, r.ClientID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	scope := slices.Concat(strings.Fields(c.Scope), r.Scope)
+	slices.Sort(scope)
+	all := store.Consent{
+		AccountID: who.Account.ID,
+		ClientID:  r.ClientID,
+		Scope:     strings.Join(slices.Compact(scope), " "),
+		GrantedAt: g.Now(),
+	}
+	if err := tx.SaveConsent(ctx, all); err != nil {
+		return err
+	}
+	e := clientEvent(audit.ConsentGiven, who, r.ClientID)
+	e.Reason = all.Scope
+	return g.Accounts.Event(ctx, tx, e, from)
 }
 
 // Decline records that the person refused consent.
@@ -418,8 +459,9 @@ type ReturnTarget struct {
 }
 
 // ResolveReturnTarget describes a return_to address: one that resumes a stored request, or one with the origin
-// of a client. It returns a zero ReturnTarget for every other address.
-func (g *Grants) ResolveReturnTarget(ctx context.Context, returnTo string) (ReturnTarget, error) {
+// of a client. It returns a zero ReturnTarget for every other address, and for the request of a browser that has none
+// of the identifiers.
+func (g *Grants) ResolveReturnTarget(ctx context.Context, returnTo string, browsers []string) (ReturnTarget, error) {
 	query, ok := strings.CutPrefix(returnTo, ContinuePath+"?")
 	if !ok {
 		return g.returnTargetByOrigin(ctx, returnTo)
@@ -428,7 +470,7 @@ func (g *Grants) ResolveReturnTarget(ctx context.Context, returnTo string) (Retu
 	if err != nil {
 		return ReturnTarget{}, nil
 	}
-	r, err := g.GetAuthRequest(ctx, values.Get("request"))
+	r, err := g.GetAuthRequest(ctx, values.Get("request"), browsers)
 	if errors.Is(err, ErrInvalid) {
 		return ReturnTarget{}, nil
 	}

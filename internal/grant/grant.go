@@ -1,6 +1,6 @@
 // Package grant stores authorization requests, codes, tokens and consents, and signs tokens.
 //
-//	AuthRequest ─▶ NextStep ─▶ (sign in, confirm, consent, action) ─▶ IssueCode ─▶ ExchangeCode ─▶ Tokens
+//	AuthRequest ─▶ NextStep ─▶ (sign in, confirm, consent, action) ─▶ Authorize ─▶ ExchangeCode ─▶ Tokens
 //
 // A grant is the result of one authorization request. It ends with the session in which it was given, or, with
 // offline_access, when the epoch of the account changes. It ends at once if its code or a refresh token is used
@@ -8,7 +8,6 @@
 package grant
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -34,13 +33,11 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// Lifetimes.
+// Lifetimes. Those of tokens are settings of the client.
 const (
-	AuthCodeTTL      = time.Minute         // ASVS 10.4.3, level 3
-	AccessTokenTTL   = 10 * time.Minute    // also of ID tokens
-	OfflineGrantTTL  = 30 * 24 * time.Hour // of a grant with refresh tokens; not extended by use
-	PushedRequestTTL = 90 * time.Second    // RFC 9126 2.2
-	authRequestTTL   = time.Hour           // the time to sign in
+	AuthCodeTTL      = time.Minute      // ASVS 10.4.3, level 3
+	PushedRequestTTL = 90 * time.Second // RFC 9126 2.2
+	authRequestTTL   = time.Hour        // the time to sign in
 )
 
 // Grants is the service for authorization requests, grants and tokens.
@@ -53,7 +50,8 @@ type Grants struct {
 	Accounts   *account.Accounts // for audit events
 	Challenges *challenge.Challenges
 	Clients    *client.Clients
-	Issuer     string // the public URL
+	Documents  *Documents // of clients that are not registered; nil: they are not allowed
+	Issuer     string     // the public URL
 
 	signingKeys signingKeys
 	pkceUsers   sync.Map               // ids of clients that are known to use PKCE
@@ -74,6 +72,7 @@ type Grant struct {
 	AMR       []string
 	AuthTime  time.Time
 	Offline   bool
+	CreatedAt time.Time
 	ExpiresAt time.Time
 	binding   codeBinding
 	userInfo  *UserInfo // nil if it was not read yet
@@ -106,6 +105,7 @@ func grantFromRow(row store.Grant) (g Grant, err error) {
 		AMR:       strings.Fields(row.AMR),
 		AuthTime:  row.AuthenticatedAt,
 		Offline:   row.Offline,
+		CreatedAt: row.CreatedAt,
 		ExpiresAt: row.ExpiresAt,
 	}
 	if err := json.Unmarshal([]byte(row.CodeBinding), &g.binding); err != nil {
@@ -114,24 +114,52 @@ func grantFromRow(row store.Grant) (g Grant, err error) {
 	return g, nil
 }
 
-// IssueCode creates a grant for the request and the person of the session and returns its authorization code,
-// which is valid for AuthCodeTTL. It returns client.ErrNotFound if the client was removed.
-func (g *Grants) IssueCode(
+// Authorize creates a grant for the request and the person of the session. It returns its authorization code, which is
+// valid for AuthCodeTTL, or "" if the response type has none. It returns client.ErrNotFound if the client was removed.
+func (g *Grants) Authorize(
 	ctx context.Context, r AuthRequest, who session.Session, from origin.Origin,
-) (code string, err error) {
+) (grant Grant, code string, err error) {
 	cl, err := g.Clients.Get(ctx, r.ClientID)
 	if err != nil {
-		return "", err
+		return grant, "", err
 	}
 	if !cl.AllowsRedirectURI(r.RedirectURI) && !cl.IsHostCallback(r.RedirectURI) {
-		return "", fmt.Errorf("grant: issue code: %q is not a redirect URI of the app %s", r.RedirectURI, r.ClientID)
+		return grant, "", fmt.Errorf("grant: authorize: %q is not a redirect URI of the app %s", r.RedirectURI, r.ClientID)
 	}
-	body, err := json.Marshal(codeBinding{r.RedirectURI, r.CodeChallenge, r.Nonce})
+	row, err := g.newGrantRow(r, cl, who, codeBinding{r.RedirectURI, r.CodeChallenge, r.Nonce})
 	if err != nil {
-		return "", err
+		return grant, "", err
+	}
+	code = seal.NewToken()
+	row.CodeHash, row.CodeExpiresAt = seal.HashToken(code), row.CreatedAt.Add(AuthCodeTTL)
+	row.IDTokenSent = r.WantsIDToken()
+	if !r.WantsCode() { // nobody learns the code
+		code, row.CodeExpiresAt = "", row.CreatedAt
+	}
+	err = g.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.CreateGrant(ctx, row); err != nil {
+			return err
+		}
+		return g.Accounts.Event(ctx, tx, grantEvent(audit.GrantCreated, row), from)
+	})
+	if err == nil {
+		grant, err = grantFromRow(row)
+	}
+	if err != nil {
+		return grant, "", fmt.Errorf("grant: authorize: %w", err)
+	}
+	return grant, code, nil
+}
+
+// newGrantRow returns the grant that the person of the session gives cl, the client of a request, without its code.
+func (g *Grants) newGrantRow(
+	r AuthRequest, cl client.Client, who session.Session, binding codeBinding,
+) (store.Grant, error) {
+	body, err := json.Marshal(binding)
+	if err != nil {
+		return store.Grant{}, err
 	}
 	now := g.Now()
-	code = seal.NewToken()
 	row := store.Grant{
 		ID:               rand.Text(),
 		ClientID:         r.ClientID,
@@ -144,24 +172,13 @@ func (g *Grants) IssueCode(
 		AMR:              strings.Join(who.AMR, " "),
 		AuthenticatedAt:  who.AuthTime(),
 		Offline:          slices.Contains(r.Scope, "offline_access"),
-		CodeHash:         seal.HashToken(code),
-		CodeExpiresAt:    now.Add(AuthCodeTTL),
 		CreatedAt:        now,
 		ExpiresAt:        who.ExpiresAt,
 	}
 	if row.Offline {
-		row.ExpiresAt = now.Add(OfflineGrantTTL)
+		row.ExpiresAt = now.Add(cl.RefreshTokenLifetime())
 	}
-	err = g.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.CreateGrant(ctx, row); err != nil {
-			return err
-		}
-		return g.Accounts.Event(ctx, tx, grantEvent(audit.GrantCreated, row), from)
-	})
-	if err != nil {
-		return "", fmt.Errorf("grant: issue code: %w", err)
-	}
-	return code, nil
+	return row, nil
 }
 
 func grantEvent(kind audit.Kind, row store.Grant) audit.Event {
@@ -187,7 +204,7 @@ func (g *Grants) ConsumeCode(ctx context.Context, r CodeExchange) (Grant, error)
 // ExchangeCode is ConsumeCode and issues tokens in the same transaction.
 func (g *Grants) ExchangeCode(ctx context.Context, r CodeExchange) (grant Grant, t Tokens, err error) {
 	grant, err = g.consumeCodeInTx(ctx, r, func(tx *store.DB, grant Grant) (err error) {
-		t, err = g.issueTokens(ctx, tx, grant)
+		t, err = g.issueTokens(ctx, tx, r.Client, grant)
 		return err
 	})
 	return grant, t, err
@@ -196,20 +213,20 @@ func (g *Grants) ExchangeCode(ctx context.Context, r CodeExchange) (grant Grant,
 func (g *Grants) consumeCodeInTx(
 	ctx context.Context, r CodeExchange, then func(*store.DB, Grant) error,
 ) (grant Grant, err error) {
-	valid := false
+	mismatch := ""
 	err = g.Store.Tx(ctx, func(tx *store.DB) (err error) {
-		if grant, valid, err = g.verifyAndConsumeCode(ctx, tx, r); err == nil && valid {
+		if grant, mismatch, err = g.verifyAndConsumeCode(ctx, tx, r); err == nil && mismatch == "" {
 			err = then(tx, grant)
 		}
 		return err
 	})
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return Grant{}, cmp.Or(g.revokeReusedCode(ctx, r), ErrInvalid)
+		return Grant{}, g.revokeReusedCode(ctx, r)
 	case err != nil:
 		return Grant{}, fmt.Errorf("grant: exchange code: %w", err)
-	case !valid:
-		return Grant{}, ErrInvalid
+	case mismatch != "":
+		return Grant{}, fmt.Errorf("%w: %s", ErrInvalid, mismatch)
 	}
 	if grant.binding.CodeChallenge != "" {
 		g.pkceUsers.Store(r.Client.ID, true)
@@ -217,42 +234,68 @@ func (g *Grants) consumeCodeInTx(
 	return grant, nil
 }
 
-// verifyAndConsumeCode uses a code and reports whether the request matches it and the client's policy still
-// allows the grant. If not, it revokes the grant. It returns store.ErrNotFound if the code is unknown, used,
-// expired or of another client.
+// verifyAndConsumeCode uses a code and returns what does not match it or the client's policy, "" if everything does. If
+// something does not, it revokes the grant. It returns store.ErrNotFound if the code is unknown, used, expired or of
+// another client.
 func (g *Grants) verifyAndConsumeCode(
 	ctx context.Context, tx *store.DB, r CodeExchange,
-) (grant Grant, valid bool, err error) {
+) (grant Grant, mismatch string, err error) {
 	now := g.Now()
 	row, err := tx.UseAuthorizationCode(ctx, seal.HashToken(r.Code), r.Client.ID, now)
 	if err == nil {
 		grant, err = grantFromRow(row)
 	}
 	if err != nil {
-		return grant, false, err
+		return grant, "", err
 	}
-	if grant.binding.RedirectURI == r.RedirectURI && verifyCodeVerifier(r.CodeVerifier, grant.binding.CodeChallenge) {
+	if mismatch = checkBinding(grant.binding, r); mismatch == "" {
 		if grant.userInfo, err = g.recheckPolicy(ctx, tx, r.Client, grant); !errors.Is(err, store.ErrNotFound) {
 			if err == nil && grant.binding.CodeChallenge != "" {
 				err = g.recordPKCE(ctx, tx, r.Client)
 			}
-			return grant, err == nil, err
+			return grant, "", err
 		}
+		mismatch = "the person may no longer use the app, or has withdrawn their consent"
 	}
-	return grant, false, tx.RevokeGrant(ctx, grant.ID, now)
+	return grant, mismatch, tx.RevokeGrant(ctx, grant.ID, now)
+}
+
+// checkBinding returns what in a request does not match the authorization request of its code, "" if everything does.
+// If the request had no code_challenge, a code_verifier is refused: someone may have removed the challenge from the
+// request (RFC 9700 4.8.2).
+func checkBinding(b codeBinding, r CodeExchange) (mismatch string) {
+	switch {
+	case b.RedirectURI != r.RedirectURI:
+		return "the redirect_uri is not that of the authorization request"
+	case b.CodeChallenge == "" && r.CodeVerifier != "":
+		return "there is a code_verifier, but the authorization request had no code_challenge"
+	case b.CodeChallenge != "" && r.CodeVerifier == "":
+		return "code_verifier is missing"
+	case b.CodeChallenge != "" &&
+		(!codeVerifierPattern.MatchString(r.CodeVerifier) || S256Challenge(r.CodeVerifier) != b.CodeChallenge):
+		return "the code_verifier does not match the code_challenge"
+	}
+	return ""
 }
 
 // revokeReusedCode revokes the grant of a code that was used before, also if that was a moment ago. Codes of
-// other clients are left alone.
+// other clients are left alone. It returns ErrInvalid with the reason.
 func (g *Grants) revokeReusedCode(ctx context.Context, r CodeExchange) error {
 	row, err := g.Store.FindGrantByCode(ctx, seal.HashToken(r.Code))
-	if errors.Is(err, store.ErrNotFound) || err == nil && (row.ClientID != r.Client.ID || row.CodeUsedAt.IsZero()) {
-		return nil
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return fmt.Errorf("%w: there is no such code", ErrInvalid)
+	case err != nil:
 		return fmt.Errorf("grant: exchange code: %w", err)
+	case row.ClientID != r.Client.ID:
+		return fmt.Errorf("%w: the code is of another app", ErrInvalid)
+	case row.CodeUsedAt.IsZero():
+		return fmt.Errorf("%w: the code has expired", ErrInvalid)
 	}
-	return g.revokeReused(ctx, audit.CodeReused, row, r.From)
+	if err := g.revokeReused(ctx, audit.CodeReused, row, r.From); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: the code was used before", ErrInvalid)
 }
 
 // revokeReused revokes a grant whose code or refresh token was used twice, and records the event. It finishes
@@ -274,16 +317,6 @@ func (g *Grants) revokeReused(ctx context.Context, kind audit.Kind, row store.Gr
 		return fmt.Errorf("grant: revoke reused: %w", err)
 	}
 	return nil
-}
-
-// verifyCodeVerifier reports whether a code_verifier matches an S256 code_challenge (RFC 7636 4.6). If the
-// request had no challenge, a verifier is refused: someone may have removed the challenge from the request (RFC
-// 9700 4.8.2).
-func verifyCodeVerifier(verifier, challenge string) bool {
-	if challenge == "" {
-		return verifier == ""
-	}
-	return codeVerifierPattern.MatchString(verifier) && S256Challenge(verifier) == challenge
 }
 
 // S256Challenge returns the code_challenge of a verifier (RFC 7636 4.2).
@@ -402,9 +435,10 @@ func (g *Grants) subjectSalt(ctx context.Context) (string, error) {
 
 // UserInfo holds the data of a person that scopes give access to.
 type UserInfo struct {
-	Email  string
-	Name   string
-	Groups []string
+	Email string
+	store.Names
+	Groups    []string
+	ChangedAt time.Time // when a name or the address was last changed
 }
 
 // GetUserInfo returns the data of the person of a grant.
@@ -420,7 +454,8 @@ func (g *Grants) GetUserInfo(ctx context.Context, grant Grant) (UserInfo, error)
 }
 
 func userInfoFromRow(a store.Account) UserInfo {
-	return UserInfo{a.Email, a.Name, account.SplitGroups(a.Groups)}
+	names := store.Names{Name: a.Name, GivenName: a.GivenName, FamilyName: a.FamilyName}
+	return UserInfo{a.Email, names, account.SplitGroups(a.Groups), a.ProfileChangedAt}
 }
 
 // LoadAuthProgress loads what NextStep needs to know; who is nil if nobody is signed in. It returns

@@ -24,13 +24,28 @@ type Tokens struct {
 }
 
 // issueTokens creates an access token for a grant, and a refresh token if the grant is offline.
-func (g *Grants) issueTokens(ctx context.Context, tx *store.DB, grant Grant) (t Tokens, err error) {
-	t.AccessToken, err = g.insertToken(ctx, tx, grant, store.AccessToken, g.Now().Add(AccessTokenTTL))
+func (g *Grants) issueTokens(
+	ctx context.Context, tx *store.DB, cl client.Client, grant Grant,
+) (t Tokens, err error) {
+	now := g.Now()
+	t.AccessToken, err = g.insertToken(ctx, tx, grant, store.AccessToken, now.Add(cl.AccessTokenLifetime()))
 	if err != nil || !grant.Offline {
 		return t, err
 	}
-	t.RefreshToken, err = g.insertToken(ctx, tx, grant, store.RefreshToken, grant.ExpiresAt)
+	t.RefreshToken, err = g.insertToken(ctx, tx, grant, store.RefreshToken, refreshTokenEnd(cl, grant, now))
 	return t, err
+}
+
+// refreshTokenEnd returns when a refresh token that was created at this time ends by the client's settings.
+func refreshTokenEnd(cl client.Client, grant Grant, created time.Time) time.Time {
+	end := grant.CreatedAt.Add(cl.RefreshTokenLifetime())
+	if idle := created.Add(cl.RefreshTokenIdleTime()); idle.Before(end) {
+		end = idle
+	}
+	if grant.ExpiresAt.Before(end) {
+		end = grant.ExpiresAt
+	}
+	return end
 }
 
 // insertToken creates a token that expires with its grant at the latest.
@@ -63,7 +78,7 @@ func (g *Grants) RefreshTokens(
 ) (grant Grant, t Tokens, err error) {
 	old, row, err := g.Store.FindToken(ctx, seal.HashToken(token))
 	if errors.Is(err, store.ErrNotFound) || err == nil && (old.Kind != store.RefreshToken || row.ClientID != cl.ID) {
-		return grant, t, ErrInvalid
+		return grant, t, fmt.Errorf("%w: there is no such refresh token of this app", ErrInvalid)
 	}
 	if err == nil {
 		grant, err = grantFromRow(row)
@@ -77,11 +92,12 @@ func (g *Grants) RefreshTokens(
 		if err := g.rotateRefreshToken(ctx, tx, cl, grant, refreshRotation{old, t.RefreshToken}); err != nil {
 			return err
 		}
-		t.AccessToken, err = g.insertToken(ctx, tx, grant, store.AccessToken, g.Now().Add(AccessTokenTTL))
+		t.AccessToken, err = g.insertToken(ctx, tx, grant, store.AccessToken, g.Now().Add(cl.AccessTokenLifetime()))
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return grant, Tokens{}, cmp.Or(g.revokeIfReused(ctx, old, from), ErrInvalid)
+		return grant, Tokens{}, cmp.Or(g.revokeIfReused(ctx, old, from), fmt.Errorf(
+			"%w: the refresh token is used, expired or revoked, or the person may no longer use the app", ErrInvalid))
 	}
 	return grant, t, err
 }
@@ -101,6 +117,9 @@ func (g *Grants) rotateRefreshToken(
 		return err
 	}
 	now := g.Now()
+	if refreshTokenEnd(cl, grant, r.old.CreatedAt).Before(now) { // the settings were changed since
+		return store.ErrNotFound
+	}
 	err := tx.UseToken(ctx, r.old.Hash, now)
 	if err == nil {
 		return tx.CreateToken(ctx, store.Token{
@@ -108,7 +127,7 @@ func (g *Grants) rotateRefreshToken(
 			GrantID:   grant.ID,
 			Kind:      store.RefreshToken,
 			CreatedAt: now,
-			ExpiresAt: grant.ExpiresAt,
+			ExpiresAt: refreshTokenEnd(cl, grant, now),
 		})
 	}
 	if !errors.Is(err, store.ErrNotFound) {
@@ -165,7 +184,7 @@ func (g *Grants) IssueClientCredentialsToken(
 		CodeBinding: "{}",
 		CodeHash:    seal.HashToken(seal.NewToken()),
 		CreatedAt:   now,
-		ExpiresAt:   now.Add(AccessTokenTTL),
+		ExpiresAt:   now.Add(cl.AccessTokenLifetime()),
 		CodeUsedAt:  now,
 	}
 	if grant, err = grantFromRow(row); err != nil {
@@ -175,7 +194,7 @@ func (g *Grants) IssueClientCredentialsToken(
 		if err := tx.CreateGrant(ctx, row); err != nil {
 			return err
 		}
-		t, err = g.issueTokens(ctx, tx, grant)
+		t, err = g.issueTokens(ctx, tx, cl, grant)
 		return err
 	})
 	if err != nil {

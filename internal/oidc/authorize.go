@@ -1,9 +1,9 @@
 package oidc
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -12,6 +12,7 @@ import (
 
 	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/metadata"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
 )
@@ -21,24 +22,26 @@ import (
 func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 	values, err := parseParameters(r)
 	if err != nil {
+		p.logRejected(r, "", client.Client{}, values, err)
 		return err
 	}
 	cl, redirect, err := p.resolveClient(r, values)
 	if err != nil {
-		return p.showErrorPage(w, r, err)
+		return p.showRejection(w, r, cl, values, err)
 	}
 	authReq, err := p.parseAuthRequest(r, cl, redirect, values)
 	if oauthErr, ok := errors.AsType[*oauthError](err); ok {
-		p.logRejected(r, cl, oauthErr)
+		p.logRejected(r, cl.ID, cl, values, err)
 		invalid := grant.AuthRequest{
 			RedirectURI:  redirect,
 			State:        values.Get("state"),
-			ResponseMode: values.Get("response_mode"),
+			ResponseMode: responseMode(values, redirect),
 		}
 		return p.sendAuthResponse(w, r, invalid, errorParameters(oauthErr.code, oauthErr.description))
 	}
 	if errors.Is(err, grant.ErrInvalid) {
-		return p.showErrorPage(w, r, err)
+		return p.showRejection(w, r, cl, values,
+			reject(err, "the request_uri is unknown, used or expired", "let the person start again in the app"))
 	}
 	if err != nil {
 		return err
@@ -53,19 +56,17 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 	return p.advanceRequest(w, r, authReq, "")
 }
 
-// pageError is an error in a request whose redirect URI is not known to be good: it is shown to the person,
-// never sent to the client.
-type pageError struct{ messageKey, logDetail string }
-
-func (e *pageError) Error() string { return e.logDetail }
-
 // resolveClient returns the client and the redirect URI of an authorization request. It returns a *pageError if
 // one of them is not registered (RFC 9700 4.11.2). For a pushed request the redirect URI is empty.
 func (p *Provider) resolveClient(r *http.Request, values url.Values) (cl client.Client, redirect string, err error) {
-	cl, err = p.Grants.Clients.Get(r.Context(), values.Get("client_id"))
+	id := values.Get("client_id")
+	cl, err = p.Grants.FindClient(r.Context(), id, p.Pages.Origin(r))
 	if errors.Is(err, client.ErrNotFound) {
-		return cl, "", &pageError{"oidc.noapp",
-			"there is no app with the client_id " + strconv.Quote(truncate(values.Get("client_id")))}
+		return cl, "", reject(&pageError{"oidc.noapp", "there is no app with this client_id"}, "", remedyForUnknown(id))
+	}
+	if refused, ok := errors.AsType[*metadata.Error](err); ok {
+		return cl, "", reject(&pageError{"oidc.document", "the metadata document of the app is refused: " + refused.Reason},
+			"", "correct the document at "+truncate(id))
 	}
 	if err != nil || grant.IsPushedRequestURI(values.Get("request_uri")) {
 		return cl, "", err
@@ -75,20 +76,31 @@ func (p *Provider) resolveClient(r *http.Request, values url.Values) (cl client.
 		redirect = cl.RedirectURIs[0] // RFC 6749 3.1.2.3; OpenID Connect requires the parameter
 	}
 	if !cl.AllowsRedirectURI(redirect) {
-		return cl, "", &pageError{"oidc.redirect", fmt.Sprintf("app %s: the redirect_uri %q is not registered: %s",
-			cl.ID, truncate(redirect), client.ExplainRedirectMismatch(cl.RedirectURIs, redirect))}
+		return cl, "", reject(&pageError{"oidc.redirect",
+			"the redirect_uri is not registered: " + client.ExplainRedirectMismatch(cl.RedirectURIs, redirect)}, "",
+			"correct it in the app, or run `twostep app set "+cl.ID+" --redirect URL` with all that the app uses")
 	}
 	return cl, redirect, nil
 }
 
 func truncate(s string) string { return s[:min(len(s), 200)] }
 
-// showErrorPage tells the person that the app's request is invalid or has expired, and logs the reason for the
-// operator. It returns every error that is neither a *pageError nor grant.ErrInvalid.
+// showRejection logs why a request of a client was rejected, and shows it with showErrorPage. It returns every error
+// that is neither a *pageError nor grant.ErrInvalid.
+func (p *Provider) showRejection(
+	w http.ResponseWriter, r *http.Request, cl client.Client, values url.Values, err error,
+) error {
+	if errors.Is(err, grant.ErrInvalid) || errors.As(err, new(*pageError)) {
+		p.logRejected(r, cmp.Or(cl.ID, values.Get("client_id")), cl, values, err)
+	}
+	return p.showErrorPage(w, r, err)
+}
+
+// showErrorPage tells the person that the app's request is invalid or has expired. It returns every error that is
+// neither a *pageError nor grant.ErrInvalid.
 func (p *Provider) showErrorPage(w http.ResponseWriter, r *http.Request, err error) error {
 	title, key := "oidc.over.title", "oidc.over"
 	if e, ok := errors.AsType[*pageError](err); ok {
-		p.Grants.Log.Warn("authorization request rejected", "reason", e.logDetail)
 		title, key = "oidc.stray.title", e.messageKey
 	} else if !errors.Is(err, grant.ErrInvalid) {
 		return err
@@ -116,7 +128,8 @@ func (p *Provider) parseAuthRequest(
 		State:         values.Get("state"),
 		Nonce:         values.Get("nonce"),
 		CodeChallenge: values.Get("code_challenge"),
-		ResponseMode:  values.Get("response_mode"),
+		ResponseType:  client.ParseResponseType(values.Get("response_type")),
+		ResponseMode:  responseMode(values, redirect),
 		Prompt:        strings.Fields(values.Get("prompt")),
 		LoginHint:     values.Get("login_hint"),
 		UILocales:     values.Get("ui_locales"),
@@ -128,9 +141,13 @@ func (p *Provider) parseAuthRequest(
 			authReq.Scope = append(authReq.Scope, one)
 		}
 	}
+	if !authReq.WantsCode() { // OpenID Connect Core 11
+		authReq.Scope = slices.DeleteFunc(authReq.Scope, func(one string) bool { return one == "offline_access" })
+	}
 	for _, check := range []func() error{
 		func() error { return checkSupportedParameters(values) },
-		func() error { return p.checkPKCE(r, cl, values) },
+		func() error { return checkResponseType(cl, authReq, values) },
+		func() error { return p.checkPKCE(r, cl, authReq, values) },
 		func() error { return checkPrompt(authReq.Prompt) },
 		func() error { return p.checkAction(authReq.Action) },
 		func() (err error) { authReq.MaxAge, err = parseMaxAge(values); return err },
@@ -149,21 +166,13 @@ func (p *Provider) parseAuthRequest(
 
 // checkSupportedParameters rejects parameters and values that this server does not support.
 func checkSupportedParameters(values url.Values) error {
-	switch mode := values.Get("response_mode"); {
+	switch {
 	case values.Get("request") != "":
 		return newOAuthError(0, "request_not_supported",
 			"request objects are not supported: send the parameters, or push them")
 	case values.Get("request_uri") != "":
 		return newOAuthError(0, "request_uri_not_supported",
 			"push the request, and send the request_uri of the response")
-	case values.Get("response_type") == "":
-		return invalidRequest("response_type is missing")
-	case values.Get("response_type") != "code":
-		return newOAuthError(0, "unsupported_response_type", "response_type must be code")
-	case mode == "form_post" && !strings.HasPrefix(values.Get("redirect_uri"), "http"):
-		return invalidRequest("response_mode form_post needs an http or https redirect_uri")
-	case mode != "" && !slices.Contains(responseModes, mode):
-		return invalidRequest("response_mode must be query, fragment or form_post")
 	case len(values.Get("state")) > 2048 || len(values.Get("nonce")) > 1024 ||
 		len(values.Get("login_hint")) > 254 || len(values.Get("ui_locales")) > 100:
 		return invalidRequest("state, nonce, login_hint or ui_locales is too long")
@@ -171,23 +180,83 @@ func checkSupportedParameters(values url.Values) error {
 	return nil
 }
 
-// checkPKCE requires PKCE with method S256 (RFC 7636), as far as the client's PKCE mode does.
-func (p *Provider) checkPKCE(r *http.Request, cl client.Client, values url.Values) error {
+// isFrontChannel reports whether a response_type asks for tokens in the authorization response. Its responses, and its
+// errors, are then never sent in the query, which servers and proxies log.
+func isFrontChannel(responseType string) bool {
+	words := strings.Fields(responseType)
+	return slices.Contains(words, "id_token") || slices.Contains(words, "token")
+}
+
+// responseMode returns how a request is answered: by the requested mode, or by the default of its response type if that
+// is missing or not possible (OAuth 2.0 Multiple Response Type Encoding Practices 2.1).
+func responseMode(values url.Values, redirect string) string {
+	mode, front := values.Get("response_mode"), isFrontChannel(values.Get("response_type"))
+	switch {
+	case mode == "fragment", mode == "query" && !front, mode == "form_post" && strings.HasPrefix(redirect, "http"):
+		return mode
+	case front:
+		return "fragment"
+	}
+	return "query"
+}
+
+// checkResponseType checks the response type and mode, and what OpenID Connect Core 3.2.2.1 and 3.3.2.1 require for ID
+// tokens in the authorization response.
+func checkResponseType(cl client.Client, authReq grant.AuthRequest, values url.Values) error {
+	text, mode := values.Get("response_type"), values.Get("response_mode")
+	switch {
+	case text == "":
+		return invalidRequest("response_type is missing")
+	case slices.Contains(strings.Fields(text), "token"):
+		return newOAuthError(0, "unsupported_response_type",
+			"access tokens are never sent through the browser: response_type must be code")
+	case authReq.ResponseType == "":
+		return newOAuthError(0, "unsupported_response_type", `response_type must be code, "code id_token" or id_token`)
+	case !cl.AllowsResponseType(authReq.ResponseType):
+		return reject(newOAuthError(0, "unauthorized_client",
+			"response_type "+authReq.ResponseType+" is not enabled for this app: use code"), "",
+			"set the response type to code in the app, or run `twostep app set "+cl.ID+
+				" --response-type \""+authReq.ResponseType+"\"`")
+	case mode == "query" && authReq.WantsIDToken():
+		return invalidRequest("response_mode must be fragment or form_post, because query would put the ID token into logs")
+	case mode == "form_post" && authReq.ResponseMode != mode:
+		return invalidRequest("response_mode form_post needs an http or https redirect_uri")
+	case mode != "" && !slices.Contains(responseModes, mode):
+		return invalidRequest("response_mode must be query, fragment or form_post")
+	case authReq.WantsIDToken() && !slices.Contains(authReq.Scope, "openid"):
+		return invalidRequest("scope must have openid, because response_type has id_token")
+	case authReq.WantsIDToken() && authReq.Nonce == "":
+		return invalidRequest("nonce is missing: response_type id_token needs it")
+	}
+	return nil
+}
+
+// checkPKCE requires PKCE with method S256 (RFC 7636) if there is to be a code, as far as the client's PKCE mode does.
+func (p *Provider) checkPKCE(r *http.Request, cl client.Client, authReq grant.AuthRequest, values url.Values) error {
 	challenge, method := values.Get("code_challenge"), values.Get("code_challenge_method")
 	mode := cl.PKCEMode()
+	missing := func(text string) error {
+		remedy := "turn on PKCE (S256) in the app"
+		if !cl.IsPublic() {
+			remedy += ", or run `twostep app set " + cl.ID + " --pkce off`"
+		}
+		return reject(invalidRequest("code_challenge is missing: "+text), "", remedy)
+	}
 	switch {
+	case !authReq.WantsCode():
+		return nil
 	case challenge == "" && method == "" && mode == client.PKCEOff:
 		return nil
 	case challenge == "" && method == "" && mode == client.PKCEAuto && values.Get("nonce") != "":
 		used, err := p.Grants.UsesPKCE(r.Context(), cl.ID)
 		if err == nil && used {
-			err = invalidRequest("code_challenge is missing: this app has used PKCE before")
+			err = missing("this app has used PKCE before")
 		}
 		return err
 	case challenge == "" && mode == client.PKCEAuto:
-		return invalidRequest("code_challenge is missing: send it (PKCE with S256), or a nonce")
+		return missing("send it (PKCE with S256), or a nonce")
 	case challenge == "":
-		return invalidRequest("code_challenge is missing: PKCE is required")
+		return missing("PKCE is required")
 	case method != "S256":
 		return invalidRequest("code_challenge_method must be S256")
 	case !grant.ValidS256Challenge(challenge):

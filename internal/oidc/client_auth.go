@@ -2,7 +2,6 @@ package oidc
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/metadata"
 	"twostep.example/twostep/internal/ratelimit"
 )
 
@@ -27,34 +27,52 @@ type clientCredentials struct {
 
 // authenticateClient authenticates the client of a request. It returns errInvalidClient if that fails, an
 // *oauthError if the request uses several methods, and an error that is ratelimit.ErrLimited if the network has
-// failed too often.
-func (p *Provider) authenticateClient(r *http.Request, values url.Values) (client.Client, error) {
+// failed too often. It also returns the ID that the request names, and the client with this ID, if there is one.
+func (p *Provider) authenticateClient(r *http.Request, values url.Values) (id string, cl client.Client, err error) {
 	credentials, err := parseClientCredentials(r, values)
 	if err != nil {
-		return client.Client{}, err
+		return credentials.id, cl, err
 	}
-	cl, err := p.Grants.Clients.Get(r.Context(), credentials.id)
-	if err == nil {
+	if r.URL.Path == parPath { // it begins a request, like authorize
+		cl, err = p.Grants.FindClient(r.Context(), credentials.id, p.Pages.Origin(r))
+	} else {
+		cl, err = p.Grants.Clients.Get(r.Context(), credentials.id)
+	}
+	refused, isRefused := errors.AsType[*metadata.Error](err)
+	switch {
+	case errors.Is(err, client.ErrNotFound):
+		err = reject(errInvalidClient, "there is no app with this client_id", remedyForUnknown(credentials.id))
+	case isRefused:
+		err = reject(errInvalidClient, "the metadata document of the app is refused: "+refused.Reason, defaultRemedy)
+	case err == nil:
 		err = p.verifyClientCredentials(r, cl, credentials)
 	}
-	if errors.Is(err, errInvalidClient) || errors.Is(err, client.ErrNotFound) || errors.Is(err, grant.ErrInvalid) {
-		from := p.Pages.Origin(r)
-		limitErr := p.Grants.Limits.Spend(r.Context(), p.Grants.Store,
-			ratelimit.PerNetwork("wrong_client_secrets_network", from.Networks(), time.Minute, clientAuthFailuresPerMinute)...)
-		if errors.Is(limitErr, ratelimit.ErrLimited) {
-			e := audit.Event{Client: cl.ID, Reason: "client secrets"}
-			return client.Client{}, p.Grants.Accounts.Refused(r.Context(), limitErr, e, from)
+	if errors.Is(err, errInvalidClient) {
+		if failed := p.recordFailedAuthentication(r, cl, err); failed != nil {
+			err = failed
 		}
-		if limitErr != nil {
-			return client.Client{}, limitErr
-		}
-		rejected := audit.Event{Kind: audit.ClientRejected, Client: cl.ID, Reason: truncate(err.Error())}
-		if eventErr := p.Grants.Accounts.Failure(r.Context(), rejected, from); eventErr != nil {
-			return client.Client{}, eventErr
-		}
-		return client.Client{}, errInvalidClient
 	}
-	return cl, err
+	return credentials.id, cl, err
+}
+
+// recordFailedAuthentication counts and records that a client failed to authenticate. It returns an error that is
+// ratelimit.ErrLimited if the network has failed too often.
+func (p *Provider) recordFailedAuthentication(r *http.Request, cl client.Client, err error) error {
+	from := p.Pages.Origin(r)
+	limitErr := p.Grants.Limits.Spend(r.Context(), p.Grants.Store,
+		ratelimit.PerNetwork("wrong_client_secrets_network", from.Networks(), time.Minute, clientAuthFailuresPerMinute)...)
+	if errors.Is(limitErr, ratelimit.ErrLimited) {
+		e := audit.Event{Client: cl.ID, Reason: "client secrets"}
+		return p.Grants.Accounts.Refused(r.Context(), limitErr, e, from)
+	}
+	if limitErr != nil {
+		return limitErr
+	}
+	rejected := audit.Event{Kind: audit.ClientRejected, Client: cl.ID, Reason: truncate(err.Error())}
+	if e, ok := errors.AsType[*rejection](err); ok {
+		rejected.Reason = e.reason
+	}
+	return p.Grants.Accounts.Failure(r.Context(), rejected, from)
 }
 
 // parseClientCredentials reads the credentials. A request may use one method only (RFC 6749 2.3).
@@ -80,23 +98,35 @@ func parseClientCredentials(r *http.Request, values url.Values) (credentials cli
 	}
 	issuer := grant.AssertionIssuer(credentials.assertion)
 	if credentials.id != "" && credentials.id != issuer {
-		return credentials, errInvalidClient
+		return credentials, reject(errInvalidClient, "client_id is not the issuer of the client_assertion", defaultRemedy)
 	}
 	credentials.id = issuer
 	return credentials, nil
 }
 
+// verifyClientCredentials returns errInvalidClient, with the reason for the operator, if the credentials are not those
+// of the client.
 func (p *Provider) verifyClientCredentials(r *http.Request, cl client.Client, credentials clientCredentials) error {
+	enterSecret := "enter the client secret in the app again; `twostep app rotate " + cl.ID + "` creates a new one"
 	switch {
 	case credentials.assertion != "":
-		return p.Grants.VerifyClientAssertion(r.Context(), cl, credentials.assertion, p.Grants.Issuer,
+		err := p.Grants.VerifyClientAssertion(r.Context(), cl, credentials.assertion, p.Grants.Issuer,
 			p.absoluteURL(tokenPath), p.absoluteURL(r.URL.Path))
+		if errors.Is(err, grant.ErrInvalid) {
+			return reject(errInvalidClient, truncate(err.Error()),
+				"compare the keys and the clock of the app; `twostep app set "+cl.ID+" --keys FILE` replaces its keys")
+		}
+		return err
 	case credentials.secret != "" && cl.MatchesSecret(credentials.secret):
 		return nil
 	case credentials.secret == "" && cl.IsPublic():
 		return nil
+	case cl.IsPublic():
+		return reject(errInvalidClient, "the app is registered as public and sent a client secret",
+			"remove the secret in the app, or run `twostep app set "+cl.ID+" --public=false`")
 	case credentials.secret == "":
-		return fmt.Errorf("%w: the app has a secret and sent none", errInvalidClient)
+		return reject(errInvalidClient, "the app sent no client secret",
+			enterSecret+"; an app without a secret needs `twostep app set "+cl.ID+" --public`")
 	}
-	return fmt.Errorf("%w: wrong client secret", errInvalidClient)
+	return reject(errInvalidClient, "wrong client secret", enterSecret)
 }

@@ -14,6 +14,8 @@ import (
 // consentPage is the data of the pages that ask for the account or for consent.
 type consentPage struct {
 	ClientName   string
+	DocumentURL  string // of an app that is not registered: its metadata document; "": it is registered
+	ClaimedName  string // what the document says that the app is called
 	RedirectHost string // of the redirect URI; for other schemes the scheme
 	Email        string // of the signed-in account
 	ScopeKeys    []string
@@ -41,11 +43,8 @@ func (p *Provider) showAccountSelection(w http.ResponseWriter, r *http.Request, 
 
 // showConsent asks whether a third-party client may have the data of the requested scope.
 func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, s pendingStep) error {
-	var scopeKeys []string
-	for _, scope := range []string{"openid", "email", "profile", "groups", "offline_access"} {
-		if slices.Contains(s.request.Scope, scope) {
-			scopeKeys = append(scopeKeys, "oidc.scope."+scope)
-		}
+	if s.request.IsForDevice() {
+		return p.showDeviceConsent(w, r, s)
 	}
 	u, err := url.Parse(s.request.RedirectURI)
 	if err != nil {
@@ -59,10 +58,13 @@ func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, s pending
 		ClientName:   s.progress.Client.DisplayName(),
 		RedirectHost: host,
 		Email:        s.progress.Session.Account.Email,
-		ScopeKeys:    scopeKeys,
+		ScopeKeys:    scopeKeys(s.request),
 		RequestToken: s.requestToken,
 		SID:          p.Grants.SID(s.progress.Session.ID, s.request.ClientID),
 		SubjectFixed: s.request.HintedSubject != "",
+	}
+	if cl := s.progress.Client; cl.IsDocument() {
+		page.DocumentURL, page.ClaimedName = cl.ID, cl.Name
 	}
 	render.AllowFormAction(w, client.CSPOrigin(s.request.RedirectURI))
 	return p.Pages.Render(w, r, render.View{
@@ -71,6 +73,16 @@ func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, s pending
 		TitleText: p.Pages.Localizer(r).Translate("oidc.consent.title", "App", page.ClientName),
 		Data:      page,
 	})
+}
+
+// scopeKeys returns the text keys of what a request asks for.
+func scopeKeys(r grant.AuthRequest) (keys []string) {
+	for _, scope := range []string{"openid", "email", "profile", "groups", "offline_access"} {
+		if slices.Contains(r.Scope, scope) {
+			keys = append(keys, "oidc.scope."+scope)
+		}
+	}
+	return keys
 }
 
 // submitConsent handles the forms of the consent and account selection pages.
@@ -89,9 +101,12 @@ func (p *Provider) submitConsent(w http.ResponseWriter, r *http.Request) error {
 	if who == nil {
 		return session.ErrNoSession
 	}
-	authReq, err := p.Grants.GetAuthRequest(r.Context(), form["request"])
+	authReq, err := p.Grants.GetAuthRequest(r.Context(), form["request"], p.Pages.Browsers(r))
 	if err != nil {
 		return p.showErrorPage(w, r, err)
+	}
+	if authReq.IsForDevice() {
+		return p.answerDevice(w, r, authReq, *who, form)
 	}
 	switch answer := form["answer"]; {
 	case answer != "allow" && answer != "same":

@@ -11,13 +11,17 @@ import (
 	"twostep.example/twostep/internal/fault"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/render"
+	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/session"
 )
 
 // continueRequest resumes a stored authorization request.
 func (p *Provider) continueRequest(w http.ResponseWriter, r *http.Request) error {
 	token := r.URL.Query().Get("request")
-	authReq, err := p.Grants.GetAuthRequest(r.Context(), token)
+	authReq, err := p.Grants.GetAuthRequest(r.Context(), token, p.Pages.Browsers(r))
+	if err == nil && authReq.Browser == nil { // a POST has stored it, which brings no cookies
+		err = p.Grants.BindAuthRequest(r.Context(), token, authReq, p.Pages.Browser(w, r))
+	}
 	if err != nil {
 		return p.showErrorPage(w, r, err)
 	}
@@ -56,8 +60,7 @@ func (p *Provider) nextStep(
 	}
 	progress, err := p.Grants.LoadAuthProgress(r.Context(), authReq, who)
 	if errors.Is(err, client.ErrNotFound) {
-		return p.showErrorPage(w, r, &pageError{"oidc.noapp",
-			"the app " + authReq.ClientID + " was removed after its request"})
+		return p.showErrorPage(w, r, &pageError{"oidc.noapp", "the app was removed after its request"})
 	}
 	if err != nil {
 		return err
@@ -67,12 +70,16 @@ func (p *Provider) nextStep(
 		if err := p.denied(r, progress, code); err != nil {
 			return err
 		}
+		if authReq.IsForDevice() {
+			return p.refuseDevice(w, r, authReq, *who, code)
+		}
 		return p.completeRequest(w, r, authReq, token, errorParameters(code, ""))
 	}
 	if step == grant.StepIssueCode {
-		return p.respondWithCode(w, r, authReq, token, *who)
+		return p.authorized(w, r, authReq, token, progress)
 	}
 	if token == "" {
+		authReq.Browser = seal.HashToken(p.Pages.Browser(w, r))
 		if token, err = p.Grants.SaveAuthRequest(r.Context(), authReq, p.Pages.Origin(r)); err != nil {
 			return err
 		}
@@ -139,15 +146,26 @@ func (p *Provider) checkAction(action string) error {
 	return nil
 }
 
-// respondWithCode sends an authorization code to the client.
-func (p *Provider) respondWithCode(
-	w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, token string, who session.Session,
+// authorized sends what the response type asks for to the client: an authorization code, an ID token, or both.
+func (p *Provider) authorized(
+	w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, token string, progress grant.AuthProgress,
 ) error {
-	code, err := p.Grants.IssueCode(r.Context(), authReq, who, p.Pages.Origin(r))
+	g, code, err := p.Grants.Authorize(r.Context(), authReq, *progress.Session, p.Pages.Origin(r))
 	if err != nil {
 		return err
 	}
-	return p.completeRequest(w, r, authReq, token, url.Values{"code": {code}})
+	values := url.Values{}
+	if authReq.WantsCode() {
+		values.Set("code", code)
+	}
+	if authReq.WantsIDToken() {
+		idToken, err := p.signIDToken(r, progress.Client, g, idTokenFor{nonce: authReq.Nonce, code: code})
+		if err != nil {
+			return err
+		}
+		values.Set("id_token", idToken)
+	}
+	return p.completeRequest(w, r, authReq, token, values)
 }
 
 // completeRequest deletes the stored request and sends its response, so that each request is answered once.

@@ -2,8 +2,10 @@ package oidc
 
 import (
 	"net/http"
+	"slices"
 
 	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
@@ -22,33 +24,35 @@ var responseModes = []string{"query", "fragment", "form_post"}
 var clientAuthMethods = []string{"client_secret_basic", "client_secret_post", "private_key_jwt", "none"}
 
 // discovery returns the provider's metadata (OpenID Connect Discovery 3, RFC 8414 2).
-func (p *Provider) discovery(w http.ResponseWriter, _ *http.Request) error {
+func (p *Provider) discovery(w http.ResponseWriter, r *http.Request) error {
+	clients := p.Grants.Clients.LastKnown(r.Context())
 	render.AllowCORS(w)
 	w.Header().Set("Cache-Control", "public, max-age=300")
 	w.Header().Del("Vary")
 	return render.JSON(w, http.StatusOK, map[string]any{
-		"issuer":                                p.Grants.Issuer,
-		"authorization_endpoint":                p.absoluteURL(authorizePath),
-		"token_endpoint":                        p.absoluteURL(tokenPath),
-		"userinfo_endpoint":                     p.absoluteURL(userinfoPath),
-		"jwks_uri":                              p.absoluteURL(jwksPath),
-		"introspection_endpoint":                p.absoluteURL(introspectPath),
-		"revocation_endpoint":                   p.absoluteURL(revokePath),
-		"pushed_authorization_request_endpoint": p.absoluteURL(parPath),
-		"end_session_endpoint":                  p.absoluteURL(logoutPath),
-		"scopes_supported":                      supportedScopes,
-		"response_types_supported":              []string{"code"},
-		"response_modes_supported":              responseModes,
-		"grant_types_supported": []string{"authorization_code", "refresh_token",
-			"client_credentials"},
+		"issuer":                                           p.Grants.Issuer,
+		"authorization_endpoint":                           p.absoluteURL(authorizePath),
+		"token_endpoint":                                   p.absoluteURL(tokenPath),
+		"userinfo_endpoint":                                p.absoluteURL(userinfoPath),
+		"jwks_uri":                                         p.absoluteURL(jwksPath),
+		"introspection_endpoint":                           p.absoluteURL(introspectPath),
+		"revocation_endpoint":                              p.absoluteURL(revokePath),
+		"pushed_authorization_request_endpoint":            p.absoluteURL(parPath),
+		"device_authorization_endpoint":                    p.absoluteURL(deviceAuthorizationPath),
+		"end_session_endpoint":                             p.absoluteURL(logoutPath),
+		"scopes_supported":                                 supportedScopes,
+		"response_types_supported":                         responseTypes(clients),
+		"response_modes_supported":                         responseModes,
+		"grant_types_supported":                            grantTypes(clients),
 		"subject_types_supported":                          []string{"public", "pairwise"},
-		"id_token_signing_alg_values_supported":            grant.SigningAlgorithms(),
+		"id_token_signing_alg_values_supported":            p.Grants.SigningAlgorithms(r.Context()),
 		"token_endpoint_auth_methods_supported":            clientAuthMethods,
 		"token_endpoint_auth_signing_alg_values_supported": []string{"ES256", "RS256", "PS256", "EdDSA"},
 		"code_challenge_methods_supported":                 []string{"S256"},
 		"acr_values_supported":                             p.reachableACRs(),
-		"claims_supported": []string{"iss", "sub", "aud", "exp", "iat", "auth_time",
-			"nonce", "acr", "amr", "sid", "name", "preferred_username", "email", "email_verified", "groups"},
+		"claims_supported": []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid",
+			"at_hash", "c_hash", "name", "given_name", "family_name", "updated_at", "preferred_username", "email",
+			"email_verified", "groups"},
 		"prompt_values_supported":                        supportedPrompts,
 		"ui_locales_supported":                           p.Pages.Languages(),
 		"claims_parameter_supported":                     false,
@@ -56,9 +60,34 @@ func (p *Provider) discovery(w http.ResponseWriter, _ *http.Request) error {
 		"request_uri_parameter_supported":                false,
 		"require_pushed_authorization_requests":          false,
 		"authorization_response_iss_parameter_supported": true,
+		"client_id_metadata_document_supported":          p.Grants.Documents != nil,
 		"backchannel_logout_supported":                   true,
 		"backchannel_logout_session_supported":           true,
 	})
+}
+
+// responseTypes returns the response types that an app may use.
+func responseTypes(clients []client.Client) []string {
+	types := []string{client.ResponseTypeCode}
+	for _, one := range []string{client.ResponseTypeCodeIDToken, client.ResponseTypeIDToken} {
+		if slices.ContainsFunc(clients, func(cl client.Client) bool { return cl.AllowsResponseType(one) }) {
+			types = append(types, one)
+		}
+	}
+	return types
+}
+
+// grantTypes returns the grant types that an app may use. An ID token in an authorization response is "implicit" (OpenID
+// Connect Dynamic Client Registration 2).
+func grantTypes(clients []client.Client) []string {
+	types := []string{"authorization_code", "refresh_token", "client_credentials"}
+	if len(responseTypes(clients)) > 1 {
+		types = append(types, "implicit")
+	}
+	if slices.ContainsFunc(clients, func(cl client.Client) bool { return cl.DeviceGrant }) {
+		types = append(types, grant.DeviceGrantType)
+	}
+	return types
 }
 
 // reachableACRs returns the acr values that people can reach with the methods of this server.

@@ -1,9 +1,11 @@
 package oidc
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"twostep.example/twostep/internal/client"
@@ -23,12 +25,31 @@ func (e *oauthError) Error() string { return e.code + ": " + e.description }
 
 func newOAuthError(status int, code, text string) error { return &oauthError{status, code, text} }
 
+// pageError is an error in a request whose redirect URI is not known to be good: it is shown to the person,
+// never sent to the client.
+type pageError struct{ messageKey, reason string }
+
+func (e *pageError) Error() string { return e.reason }
+
+// rejection is an error of a request of a client with what the operator reads about it.
+type rejection struct {
+	error
+	reason string // "": the text of the error
+	remedy string
+}
+
+func (e *rejection) Unwrap() error { return e.error }
+
+// reject adds to err why a request was rejected, unless err says it, and what the operator can do. The reason is not
+// sent to the client.
+func reject(err error, reason, remedy string) error { return &rejection{err, reason, remedy} }
+
 // invalidRequest returns an *oauthError with the code invalid_request.
 func invalidRequest(text string) error {
 	return newOAuthError(http.StatusBadRequest, "invalid_request", text)
 }
 
-// errInvalidClient is the same for an unknown client and wrong credentials. The audit event has the reason.
+// errInvalidClient is the same for an unknown client and wrong credentials. The log and the audit event have the reason.
 var errInvalidClient = newOAuthError(http.StatusUnauthorized, "invalid_client",
 	"no app has this client_id and these credentials")
 
@@ -48,6 +69,11 @@ func oauthErrorFor(err error) (*oauthError, bool) {
 		response error
 	}{
 		{grant.ErrInvalid, errInvalidGrant},
+		{grant.ErrAuthorizationPending, newOAuthError(http.StatusBadRequest, "authorization_pending", "")},
+		{grant.ErrPollsEarly, newOAuthError(http.StatusBadRequest, "slow_down",
+			"wait 5 seconds longer between two polls than before")},
+		{grant.ErrDeviceDenied, newOAuthError(http.StatusBadRequest, "access_denied", "")},
+		{grant.ErrDeviceExpired, newOAuthError(http.StatusBadRequest, "expired_token", "")},
 		{client.ErrNotFound, errInvalidClient},
 		{render.ErrInvalidForm, invalidRequest("a parameter is repeated or is not valid text")},
 		{render.ErrBodyTooLarge, invalidRequest("the request is too large")},
@@ -61,19 +87,60 @@ func oauthErrorFor(err error) (*oauthError, bool) {
 	return nil, false
 }
 
-// logRejected logs why a request of a client was rejected, and what the operator can do. Requests of unknown clients
-// are security events.
-func (p *Provider) logRejected(r *http.Request, cl client.Client, err *oauthError) {
-	if cl.ID == "" {
-		return
+// loggedParameters are the parameters whose values may be logged: none is secret.
+var loggedParameters = []string{
+	"response_type", "response_mode", "redirect_uri", "post_logout_redirect_uri", "scope", "prompt", "max_age",
+	"acr_values", "code_challenge_method", "grant_type", "client_assertion_type", "twostep_action",
+}
+
+// describeParameters returns the loggedParameters of a request: "response_type=token scope=openid".
+func describeParameters(values url.Values) string {
+	var sent []string
+	for _, name := range loggedParameters {
+		if values.Has(name) {
+			sent = append(sent, name+"="+truncate(values.Get(name)))
+		}
 	}
-	remedy := "see docs/apps.md"
-	if strings.HasPrefix(err.description, "code_challenge is missing") && !cl.IsPublic() {
-		remedy = "turn on PKCE (S256) in the app, or run `twostep app set " + cl.ID + " --pkce off`"
+	return strings.Join(sent, " ")
+}
+
+// defaultRemedy is what helps if the app sends something that is not supported.
+const defaultRemedy = "change it in the app, see docs/apps.md"
+
+// logRejected logs in one line why a request of a client was rejected and what the operator can do, and records it for
+// "twostep app doctor". cl is zero if there is no client with this ID.
+func (p *Provider) logRejected(r *http.Request, clientID string, cl client.Client, values url.Values, err error) {
+	said := client.Rejection{
+		Reason: err.Error(), Path: r.URL.Path, Sent: describeParameters(values), Remedy: defaultRemedy,
 	}
-	p.Grants.Log.Warn("request of an app rejected", "request", render.RequestID(r.Context()), "path", r.URL.Path,
-		"app", cl.ID, "error", err.code, "reason", err.description,
-		"remedy", remedy)
+	if e, ok := oauthErrorFor(err); ok {
+		if slices.Contains(deviceErrors, e.code) {
+			return // no mistake of the app
+		}
+		said.Reason = e.description
+	}
+	if text, ok := strings.CutPrefix(err.Error(), grant.ErrInvalid.Error()+": "); ok {
+		said.Reason = text // the client is not told
+	}
+	if e, ok := errors.AsType[*rejection](err); ok {
+		said.Reason, said.Remedy = cmp.Or(e.reason, said.Reason), e.remedy
+	}
+	p.Grants.Log.Warn("request of an app rejected", "request", render.RequestID(r.Context()), "path", said.Path,
+		"app", truncate(clientID), "reason", said.Reason, "sent", said.Sent, "remedy", said.Remedy)
+	if cl.ID == "" || client.IsDocumentID(cl.ID) {
+		return // anybody can make up IDs, and documents
+	}
+	if err := p.Grants.Clients.RecordRejection(r.Context(), cl.ID, said); err != nil {
+		p.Pages.LogFault(err)
+	}
+}
+
+// remedyForUnknown says what helps if there is no client with this ID.
+func remedyForUnknown(id string) string {
+	if client.IsDocumentID(id) {
+		return "to allow apps that are not registered, set client_metadata = true"
+	}
+	return "compare the client ID in the app with `twostep app list`"
 }
 
 // clientEndpoint wraps a handler for authenticated clients. Errors that oauthErrorFor knows are sent as JSON
@@ -85,8 +152,9 @@ func (p *Provider) clientEndpoint(
 		render.AllowCORS(w)
 		values, err := parseParameters(r)
 		var cl client.Client
+		var id string
 		if err == nil {
-			cl, err = p.authenticateClient(r, values)
+			id, cl, err = p.authenticateClient(r, values)
 		}
 		if err == nil {
 			err = h(w, r, cl, values)
@@ -95,7 +163,7 @@ func (p *Provider) clientEndpoint(
 		if err == nil || !ok {
 			return err
 		}
-		p.logRejected(r, cl, oauthErr)
+		p.logRejected(r, id, cl, values, err)
 		if wait, ok := errors.AsType[*ratelimit.LimitedError](err); ok {
 			render.SetRetryAfter(w, max(1, p.Pages.SecondsUntil(wait.RetryAt)))
 		}

@@ -1,34 +1,53 @@
 package oidc
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"net/http"
+	"time"
 
 	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
 )
 
-// signIDToken returns an ID token (OpenID Connect Core 2, 3.1.3.6).
-func (p *Provider) signIDToken(r *http.Request, cl client.Client, g issuedTokens) (string, error) {
-	claims, err := p.userInfoClaims(r, cl, g.Grant)
+// idTokenFor is what an ID token is bound to. Of code and accessToken it has those that are sent beside it.
+type idTokenFor struct{ nonce, code, accessToken string }
+
+// signIDToken returns an ID token (OpenID Connect Core 2, 3.1.3.6, 3.3.2.11).
+func (p *Provider) signIDToken(
+	r *http.Request, cl client.Client, g grant.Grant, bound idTokenFor,
+) (string, error) {
+	claims, err := p.userInfoClaims(r, cl, g)
 	if err != nil {
 		return "", err
 	}
+	cl.SelectForIDToken(claims)
 	now := p.Grants.Now()
 	claims["iss"], claims["aud"] = p.Grants.Issuer, cl.ID
-	claims["iat"], claims["exp"] = now.Unix(), now.Add(grant.AccessTokenTTL).Unix()
+	claims["iat"], claims["exp"] = now.Unix(), p.idTokenEnd(cl, g, now).Unix()
 	claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = g.AuthTime.Unix(), g.ACR(), g.AMR,
 		p.Grants.SID(g.SessionID, cl.ID)
-	if g.nonce != "" {
-		claims["nonce"] = g.nonce
+	for name, value := range map[string]string{
+		"nonce":   bound.nonce,
+		"at_hash": grant.HashForIDToken(cl, bound.accessToken),
+		"c_hash":  grant.HashForIDToken(cl, bound.code),
+	} {
+		if value != "" {
+			claims[name] = value
+		}
 	}
-	sum := sha256.Sum256([]byte(g.AccessToken))
-	claims["at_hash"] = base64.RawURLEncoding.EncodeToString(sum[:16])
 	return p.Grants.SignJWT(r.Context(), cl.SigningAlg(), grant.IDTokenType, claims)
 }
 
-// userInfoClaims returns the sub claim and the claims of the grant's scope (OpenID Connect Core 5.4).
+// idTokenEnd returns when an ID token ends that is signed now: with its grant at the latest, because it cannot be
+// revoked.
+func (p *Provider) idTokenEnd(cl client.Client, g grant.Grant, now time.Time) time.Time {
+	if end := now.Add(cl.IDTokenLifetime()); end.Before(g.ExpiresAt) {
+		return end
+	}
+	return g.ExpiresAt
+}
+
+// userInfoClaims returns the sub claim, the claims of the grant's scope (OpenID Connect Core 5.4) by the names that the
+// client has for them, and the client's own claims.
 func (p *Provider) userInfoClaims(r *http.Request, cl client.Client, g grant.Grant) (map[string]any, error) {
 	subject, err := p.Grants.Subject(r.Context(), cl, g.AccountID)
 	if err != nil {
@@ -42,14 +61,34 @@ func (p *Provider) userInfoClaims(r *http.Request, cl client.Client, g grant.Gra
 	if g.HasScope("email") {
 		claims["email"], claims["email_verified"] = who.Email, true
 	}
-	if g.HasScope("profile") && who.Name != "" {
-		claims["name"] = who.Name
+	if g.HasScope("profile") {
+		claims["updated_at"] = who.ChangedAt.Unix()
+		for name, value := range map[string]string{
+			"name": who.Name, "given_name": who.GivenName, "family_name": who.FamilyName,
+		} {
+			if value != "" {
+				claims[name] = value
+			}
+		}
 	}
 	if g.HasScope("profile") && g.HasScope("email") {
 		claims["preferred_username"] = who.Email // many clients name people by it
 	}
 	if g.HasScope("groups") {
-		claims["groups"] = append([]string{}, who.Groups...)
+		claims["groups"] = p.mapGroups(cl, who.Groups)
 	}
+	cl.MapClaims(claims)
 	return claims, nil
+}
+
+// mapGroups returns the client's names of the groups. The log says once which groups are dropped.
+func (p *Provider) mapGroups(cl client.Client, groups []string) []string {
+	mapped, dropped := cl.MapGroups(groups)
+	for _, group := range dropped {
+		if _, logged := p.droppedGroups.LoadOrStore([2]string{cl.ID, group}, true); !logged {
+			p.Grants.Log.Warn("group not sent to an app: other groups are mapped to its name", "app", cl.ID, "group", group,
+				"remedy", "rename the group, or map it too")
+		}
+	}
+	return mapped
 }

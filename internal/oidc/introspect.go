@@ -16,7 +16,8 @@ import (
 // resource server can require a step-up (RFC 9470 6.2).
 func (p *Provider) introspect(w http.ResponseWriter, r *http.Request, caller client.Client, values url.Values) error {
 	if caller.IsPublic() { // not authenticated
-		return errInvalidClient
+		return reject(errInvalidClient, "a public app may not introspect tokens",
+			"run `twostep app set "+caller.ID+" --public=false`")
 	}
 	if values.Get("token") == "" {
 		return invalidRequest("token is missing")

@@ -2,7 +2,6 @@ package oidc
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 
@@ -13,8 +12,9 @@ import (
 
 // logoutRequest is a logout request (OpenID Connect RP-Initiated Logout 2).
 type logoutRequest struct {
-	clientID              string // "" if unknown
-	postLogoutRedirectURI string // "" if there is none
+	clientID              string        // "" if unknown
+	client                client.Client // zero if unknown, or if the request needs none
+	postLogoutRedirectURI string        // "" if there is none
 	state                 string
 	sid                   string // of the id_token_hint; "" if there is none
 }
@@ -29,7 +29,7 @@ func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
 	r = render.WithUILocales(r, values.Get("ui_locales"))
 	req, err := p.parseLogoutRequest(r, values)
 	if err != nil {
-		return p.showErrorPage(w, r, err)
+		return p.showRejection(w, r, req.client, values, err)
 	}
 	who, err := p.currentSession(r)
 	if err != nil {
@@ -82,7 +82,7 @@ func (p *Provider) confirmLogout(w http.ResponseWriter, r *http.Request) error {
 	}
 	req, err := p.parseLogoutRequest(r, values)
 	if err != nil {
-		return p.showErrorPage(w, r, err)
+		return p.showRejection(w, r, req.client, values, err)
 	}
 	return p.finishLogout(w, r, req)
 }
@@ -99,7 +99,11 @@ func (p *Provider) parseLogoutRequest(r *http.Request, values url.Values) (req l
 		claims, extra, err := p.Grants.ParseIDToken(r.Context(), hint)
 		if errors.Is(err, grant.ErrInvalid) ||
 			err == nil && (len(claims.Audience) != 1 || req.clientID != "" && req.clientID != claims.Audience[0]) {
-			return req, &pageError{"oidc.hint", "logout: the id_token_hint was not issued here, or to another app"}
+			if found, err := p.Grants.Clients.Get(r.Context(), req.clientID); err == nil {
+				req.client = found
+			}
+			return req, reject(&pageError{"oidc.hint", "the id_token_hint was not issued here, or to another app"}, "",
+				"let the app send the ID token that it got from this server for this person, and its own client_id")
 		}
 		if err != nil {
 			return req, err
@@ -112,14 +116,15 @@ func (p *Provider) parseLogoutRequest(r *http.Request, values url.Values) (req l
 	}
 	cl, err := p.Grants.Clients.Get(r.Context(), req.clientID)
 	if errors.Is(err, client.ErrNotFound) {
-		return req, &pageError{"oidc.redirect",
-			"logout: post_logout_redirect_uri needs an id_token_hint or a client_id of a known app"}
+		return req, reject(&pageError{"oidc.redirect",
+			"post_logout_redirect_uri needs an id_token_hint or a client_id of a known app"}, "",
+			"let the app send id_token_hint or client_id when it signs people out")
 	}
+	req.client = cl
 	if err == nil && !cl.AllowsPostLogoutRedirectURI(req.postLogoutRedirectURI) {
-		return req, &pageError{"oidc.redirect",
-			fmt.Sprintf("app %s: the post_logout_redirect_uri %q is not registered: %s",
-				cl.ID, truncate(req.postLogoutRedirectURI),
-				client.ExplainRedirectMismatch(cl.PostLogoutRedirectURIs, req.postLogoutRedirectURI))}
+		return req, reject(&pageError{"oidc.redirect", "the post_logout_redirect_uri is not registered: " +
+			client.ExplainRedirectMismatch(cl.PostLogoutRedirectURIs, req.postLogoutRedirectURI)}, "",
+			"run `twostep app set "+cl.ID+" --signed-out URL` with all that the app uses")
 	}
 	return req, err
 }

@@ -11,6 +11,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -27,6 +29,8 @@ type Provider struct {
 	Sessions *session.Sessions
 	Methods  []factor.Method
 	Pages    *render.Renderer
+
+	droppedGroups sync.Map // app and group of each line that was logged by mapGroups
 }
 
 //go:embed pages
@@ -45,17 +49,33 @@ const (
 	parPath        = "/oauth2/par"
 	logoutPath     = "/oauth2/logout"
 
+	deviceAuthorizationPath = "/oauth2/device_authorization"
+	devicePath              = "/device"
+
 	metadataPath      = "/.well-known/openid-configuration"
+	pathMetadataPath  = "/oauth2" + metadataPath
 	oauthMetadataPath = "/.well-known/oauth-authorization-server"
 )
 
 // APIPaths returns the paths that clients call directly, without a browser.
 func APIPaths() []string {
-	return []string{tokenPath, userinfoPath, introspectPath, revokePath, parPath}
+	return []string{tokenPath, userinfoPath, introspectPath, revokePath, parPath, deviceAuthorizationPath}
 }
 
-// JSONErrorPaths returns the paths whose errors are JSON: those that programs request.
-func JSONErrorPaths() []string { return append(APIPaths(), jwksPath, metadataPath, oauthMetadataPath) }
+// pagePaths are the paths below /oauth2/ that a person sees.
+var pagePaths = []string{authorizePath, grant.ContinuePath, consentPath, logoutPath, logoutPath + "/confirm"}
+
+// HasJSONErrors reports whether the errors of a path are JSON: programs request it, to no avail if the client has a
+// wrong issuer or there is no such endpoint.
+func HasJSONErrors(path string) bool {
+	return !slices.Contains(pagePaths, path) &&
+		(strings.HasPrefix(path, "/oauth2/") || strings.Contains(path, "/.well-known/"))
+}
+
+// IssuerHint tells the developer of a client where the metadata is.
+func IssuerHint(issuer string) string {
+	return "the issuer is " + issuer + ", its metadata is at " + issuer + metadataPath
+}
 
 // CSRFExemptPaths returns the paths and patterns that accept cross-site forms. None of them acts on a cookie
 // alone.
@@ -69,12 +89,17 @@ func (p *Provider) Routes() []render.Route {
 	return []render.Route{
 		open("GET "+metadataPath, p.discovery),
 		open("GET "+metadataPath+"/{$}", p.discovery), // for clients with a slash after the issuer
+		open("GET "+pathMetadataPath, p.discovery),    // for clients that want an issuer with a path: MSAL for Python
 		open("GET "+oauthMetadataPath, p.discovery),
+		open("OPTIONS "+metadataPath, p.preflight),
+		open("OPTIONS "+metadataPath+"/{$}", p.preflight),
+		open("OPTIONS "+oauthMetadataPath, p.preflight),
 		open("GET "+jwksPath, p.jwks),
-		open("GET "+authorizePath, p.authorize),
-		open("POST "+authorizePath, p.authorize),
-		open("GET "+grant.ContinuePath, p.continueRequest),
-		{Pattern: "POST " + consentPath, Access: render.AccessSession, Handler: p.submitConsent},
+		open("OPTIONS "+jwksPath, p.preflight),
+		open("GET "+authorizePath, popup(p.authorize)),
+		open("POST "+authorizePath, popup(p.authorize)),
+		open("GET "+grant.ContinuePath, popup(p.continueRequest)),
+		{Pattern: "POST " + consentPath, Access: render.AccessSession, Handler: popup(p.submitConsent)},
 		open("POST "+tokenPath, p.clientEndpoint(p.token)),
 		open("OPTIONS "+tokenPath, p.preflight),
 		open("GET "+userinfoPath, p.userinfo),
@@ -84,9 +109,23 @@ func (p *Provider) Routes() []render.Route {
 		open("POST "+revokePath, p.clientEndpoint(p.revoke)),
 		open("OPTIONS "+revokePath, p.preflight),
 		open("POST "+parPath, p.clientEndpoint(p.pushAuthRequest)),
-		open("GET "+logoutPath, p.logout),
-		open("POST "+logoutPath, p.logoutByPost),
-		open("POST "+logoutPath+"/confirm", p.confirmLogout),
+		open("OPTIONS "+parPath, p.preflight),
+		open("POST "+deviceAuthorizationPath, p.clientEndpoint(p.startDeviceAuthorization)),
+		{Pattern: "GET " + devicePath, Access: render.AccessSession, Handler: p.showUserCodeForm},
+		{Pattern: "POST " + devicePath, Access: render.AccessSession, Handler: p.submitUserCode},
+		open("GET "+deviceAllowedPath, p.showDeviceAnswer("device.allowed")),
+		open("GET "+deviceDeniedPath, p.showDeviceAnswer("device.denied")),
+		open("GET "+logoutPath, popup(p.logout)),
+		open("POST "+logoutPath, popup(p.logoutByPost)),
+		open("POST "+logoutPath+"/confirm", popup(p.confirmLogout)),
+	}
+}
+
+// popup lets an app show a page in a popup that it opened, and the redirects on the way to it.
+func popup(h render.Handler) render.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		render.KeepOpener(w)
+		return h(w, r)
 	}
 }
 
@@ -109,20 +148,22 @@ func parseParameters(r *http.Request) (url.Values, error) {
 		return nil, render.ErrInvalidForm
 	}
 	values.Del("resource")
-	for _, group := range values {
+	for name, group := range values {
 		if len(group) != 1 || !utf8.ValidString(group[0]) || strings.ContainsRune(group[0], 0) {
-			return nil, render.ErrInvalidForm
+			return nil, reject(render.ErrInvalidForm,
+				"the parameter "+strconv.Quote(truncate(name))+" is repeated or is not text in UTF-8", defaultRemedy)
 		}
 	}
 	return values, nil
 }
 
-// preflight answers a CORS preflight request.
+// preflight answers a CORS preflight request. Any header may be sent: no endpoint that programs call reads a cookie.
+// The wildcard does not cover Authorization (Fetch Standard, CORS protocol and HTTP caches).
 func (p *Provider) preflight(w http.ResponseWriter, _ *http.Request) error {
 	render.AllowCORS(w)
 	h := w.Header()
 	h.Set("Access-Control-Allow-Methods", "GET, POST")
-	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, *")
 	h.Set("Access-Control-Max-Age", "600")
 	w.WriteHeader(http.StatusNoContent)
 	return nil

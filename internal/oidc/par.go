@@ -16,8 +16,9 @@ func (p *Provider) pushAuthRequest(w http.ResponseWriter, r *http.Request, cl cl
 	}
 	if redirect := values.Get("redirect_uri"); !cl.AllowsRedirectURI(redirect) {
 		// The client is registered, so it may see its own redirect URIs.
-		return invalidRequest(
-			"redirect_uri is not registered: " + client.ExplainRedirectMismatch(cl.RedirectURIs, redirect))
+		return reject(invalidRequest(
+			"redirect_uri is not registered: "+client.ExplainRedirectMismatch(cl.RedirectURIs, redirect)), "",
+			"correct it in the app, or run `twostep app set "+cl.ID+" --redirect URL` with all that the app uses")
 	}
 	authReq, err := p.parseAuthRequest(r, cl, values.Get("redirect_uri"), values)
 	if err != nil {
@@ -35,7 +36,9 @@ func (p *Provider) pushAuthRequest(w http.ResponseWriter, r *http.Request, cl cl
 // parError returns an error of parseAuthRequest as an error response with status 400 (RFC 9126 2.3).
 func parError(err error) error {
 	if oauthErr, ok := oauthErrorFor(err); ok {
-		return newOAuthError(http.StatusBadRequest, oauthErr.code, oauthErr.description)
+		rejected := *oauthErr
+		rejected.status = http.StatusBadRequest
+		return &rejected
 	}
 	return err
 }

@@ -10,8 +10,8 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-// token is the token endpoint, for authorization codes, refresh tokens and client credentials (RFC 6749 4.1.3,
-// 6, 4.4).
+// token is the token endpoint, for authorization codes, refresh tokens, client credentials and device codes (RFC 6749
+// 4.1.3, 6, 4.4; RFC 8628 3.4).
 func (p *Provider) token(w http.ResponseWriter, r *http.Request, cl client.Client, values url.Values) error {
 	switch values.Get("grant_type") {
 	case "authorization_code":
@@ -20,9 +20,11 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request, cl client.Clien
 		return p.refreshTokenGrant(w, r, cl, values)
 	case "client_credentials":
 		return p.clientCredentialsGrant(w, r, cl)
+	case grant.DeviceGrantType:
+		return p.deviceCodeGrant(w, r, cl, values)
 	}
-	return newOAuthError(http.StatusBadRequest, "unsupported_grant_type",
-		"grant_type must be authorization_code, refresh_token or client_credentials")
+	return newOAuthError(http.StatusBadRequest, "unsupported_grant_type", "grant_type must be authorization_code, "+
+		"refresh_token, client_credentials or "+grant.DeviceGrantType)
 }
 
 func (p *Provider) authorizationCodeGrant(
@@ -77,7 +79,7 @@ type issuedTokens struct {
 }
 
 func (p *Provider) writeTokenResponse(w http.ResponseWriter, r *http.Request, cl client.Client, g issuedTokens) error {
-	ttl := min(grant.AccessTokenTTL, g.ExpiresAt.Sub(p.Grants.Now()))
+	ttl := min(cl.AccessTokenLifetime(), g.ExpiresAt.Sub(p.Grants.Now()))
 	body := map[string]any{
 		"access_token": g.AccessToken,
 		"token_type":   "Bearer",
@@ -88,7 +90,7 @@ func (p *Provider) writeTokenResponse(w http.ResponseWriter, r *http.Request, cl
 		body["refresh_token"] = g.RefreshToken
 	}
 	if g.HasScope("openid") && g.AccountID != "" {
-		token, err := p.signIDToken(r, cl, g)
+		token, err := p.signIDToken(r, cl, g.Grant, idTokenFor{nonce: g.nonce, accessToken: g.AccessToken})
 		if err != nil {
 			return err
 		}

@@ -6,8 +6,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
+	"strings"
 
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
@@ -82,6 +82,8 @@ var errorTable = []errorEntry{
 	{err: challenge.ErrLongCodeNeeded, status: 422, text: "problem.longer"},
 	{err: ratelimit.ErrLimited, status: 429, title: "fault.wait.title", text: "fault.wait"},
 	{err: account.ErrEmail, status: 422, text: "problem.email"},
+	{err: account.ErrGivenName, status: 422, text: "problem.name"},
+	{err: account.ErrFamilyName, status: 422, text: "problem.name"},
 	{err: account.ErrName, status: 422, text: "problem.name"},
 	{err: account.ErrExists, status: 422, text: "problem.exists"},
 	{err: account.ErrUnknown, status: 422, text: "problem.unknown"},
@@ -152,7 +154,7 @@ func (p *Renderer) handleError(w http.ResponseWriter, r *http.Request, err error
 		p.renderKnownError(w, r, e, err)
 	case errors.Is(err, session.ErrNoSession):
 		// Keep the cookie: another tab may have received a new one meanwhile, and an ended session grants nothing.
-		http.Redirect(w, r, signInURL(r), http.StatusSeeOther)
+		http.Redirect(w, r, signInURL(targetsOf(r)...), http.StatusSeeOther)
 	case errors.Is(err, session.ErrStepUpRequired):
 		http.Redirect(w, r, StepUpURL(r.URL.RequestURI(), r.Method), http.StatusSeeOther)
 	case errors.Is(err, enroll.ErrNoPendingFactor):
@@ -182,23 +184,35 @@ func StepUpURL(address, method string) string {
 // sent no cookie.
 const CookiesBlockedQuery = "blocked"
 
-// restartSignInURL returns the sign-in page for a request without an attempt. If the browser does not seem to store
+// restartSignInURL returns the sign-in page for a request without an attempt, with its return target. If the browser does not seem to store
 // cookies, it sets the probe cookie, and the sign-in page checks whether that comes back.
 func (p *Renderer) restartSignInURL(w http.ResponseWriter, r *http.Request) string {
 	followedOwnLink := r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Site") == "same-origin"
 	if !followedOwnLink || p.Cookie(r, ProbeCookie) != "" || p.Cookie(r, SignInCookie) != "" {
-		return "/signin"
+		return signInURL(r.URL.Query()["return_to"]...)
 	}
 	p.SetProbeCookie(w, r)
-	return "/signin?" + CookiesBlockedQuery
+	to := signInURL(r.URL.Query()["return_to"]...)
+	if strings.Contains(to, "?") {
+		return to + "&" + CookiesBlockedQuery
+	}
+	return to + "?" + CookiesBlockedQuery
 }
 
-// signInURL returns the sign-in page that leads back to the requested page.
-func signInURL(r *http.Request) string {
-	if returnTo, ok := LocalPath(r.URL.RequestURI()); ok && r.Method == http.MethodGet {
-		return "/signin?" + url.Values{"return_to": {returnTo}}.Encode()
+// targetsOf returns where a person goes after signing in for a request: to the page, or on from the form.
+func targetsOf(r *http.Request) []string {
+	if r.Method == http.MethodGet {
+		return []string{r.URL.RequestURI()}
 	}
-	return "/signin"
+	return r.URL.Query()["return_to"]
+}
+
+// signInURL returns the sign-in page that leads to the one target, if there is one. That page checks it.
+func signInURL(targets ...string) string {
+	if len(targets) != 1 || targets[0] == "" {
+		return "/signin"
+	}
+	return "/signin?" + url.Values{"return_to": targets}.Encode()
 }
 
 func (p *Renderer) renderKnownError(w http.ResponseWriter, r *http.Request, e errorEntry, err error) {
@@ -277,7 +291,10 @@ func (p *Renderer) renderError(w http.ResponseWriter, r *http.Request, status in
 	if responseStarted(w) {
 		return // the handler failed after it wrote a response
 	}
-	if slices.Contains(p.JSONErrorPaths, r.URL.Path) {
+	if p.JSONErrors != nil && p.JSONErrors(r.URL.Path) {
+		if status == http.StatusNotFound && p.NotFoundHint != "" {
+			data.Description += ": " + p.NotFoundHint
+		}
 		p.writeJSONError(w, status, data.Description)
 		return
 	}

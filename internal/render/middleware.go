@@ -30,6 +30,10 @@ func AllowFormAction(w http.ResponseWriter, origin string) {
 	}
 }
 
+// KeepOpener lets the page that opened this one in a popup keep its window: an app reads the response of its sign-in
+// there. Every page and redirect on the way must allow it, else the browser separates the two for good.
+func KeepOpener(w http.ResponseWriter) { w.Header().Del("Cross-Origin-Opener-Policy") }
+
 // AllowCORS lets pages of other origins read a response that does not depend on cookies.
 func AllowCORS(w http.ResponseWriter) {
 	h := w.Header()

@@ -32,17 +32,18 @@ var templateFiles embed.FS
 
 // Renderer renders every page of a server. It can be copied. Its fields must not change once it is in use.
 type Renderer struct {
-	Site           string                // the name in pages
-	Brand          *Brand                // the look of the site; nil: the built-in one
-	Secure         bool                  // pages are served over https; false in local mode only
-	HSTSSubdomains bool                  // Strict-Transport-Security includes subdomains
-	Location       *time.Location        // the time zone of times on pages; nil: UTC
-	Log            *slog.Logger          // nil: nothing is logged
-	Now            func() time.Time      // nil: time.Now
-	Origins        origin.Resolver       // finds the client address of requests
-	ProxyDetector  *origin.ProxyDetector // nil: nothing is detected
-	JSONErrorPaths []string              // paths whose errors are JSON, for programs
-	Faults         *fault.Log            // gets the faults that pass; nil: none is logged
+	Site           string                 // the name in pages
+	Brand          *Brand                 // the look of the site; nil: the built-in one
+	Secure         bool                   // pages are served over https; false in local mode only
+	HSTSSubdomains bool                   // Strict-Transport-Security includes subdomains
+	Location       *time.Location         // the time zone of times on pages; nil: UTC
+	Log            *slog.Logger           // nil: nothing is logged
+	Now            func() time.Time       // nil: time.Now
+	Origins        origin.Resolver        // finds the client address of requests
+	ProxyDetector  *origin.ProxyDetector  // nil: nothing is detected
+	JSONErrors     func(path string) bool // reports whether errors of a path are JSON, for programs; nil: of none
+	NotFoundHint   string                 // for programs, in the JSON error of a path that has nothing
+	Faults         *fault.Log             // gets the faults that pass; nil: none is logged
 }
 
 // Templates are the parsed pages of one package, by file name without .html.

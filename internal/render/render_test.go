@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,7 +139,10 @@ func TestSecurityHeadersOnEveryResponse(t *testing.T) {
 // On API paths errors are JSON with the error codes of RFC 6749 5.2, and an internal error shows only its id.
 func TestJSONErrorsForAPIPaths(t *testing.T) {
 	p := newTestRenderer(&bytes.Buffer{})
-	p.JSONErrorPaths = []string{"/form", "/fine", "/broken", "/panics", "/busy", "/wait", "/unavailable"}
+	p.NotFoundHint = "ask elsewhere"
+	p.JSONErrors = func(path string) bool {
+		return slices.Contains([]string{"/form", "/fine", "/broken", "/panics", "/busy", "/wait", "/unavailable", "/api//x"}, path)
+	}
 	h := newTestServer(p)
 	for _, c := range []struct {
 		method, target, kind, body string
@@ -151,6 +155,7 @@ func TestJSONErrorsForAPIPaths(t *testing.T) {
 			"^the body is not application/x-www-form-urlencoded in UTF-8$"},
 		{"POST", "/form", urlencoded, "secret=1", 400, "invalid_request", "^form not readable$"},
 		{"GET", "/fine?" + strings.Repeat("a", maxQueryBytes+1), "", "", 400, "invalid_request", "^form not readable$"},
+		{"GET", "/api//x", "", "", 404, "invalid_request", "^no such page: ask elsewhere$"},
 		{"GET", "/wait", "", "", 429, "invalid_request", "."},
 		{"GET", "/busy", "", "", 503, "temporarily_unavailable", "."},
 		{"GET", "/unavailable", "", "", 503, "temporarily_unavailable", "."},
@@ -329,9 +334,10 @@ func TestRetryAfterHeader(t *testing.T) {
 func TestErrorTableCoversEveryError(t *testing.T) {
 	packages := map[string]map[string]error{
 		"../account": {
-			"ErrCredentials":  account.ErrCredentials,
-			"ErrEmail":        account.ErrEmail,
-			"ErrName":         account.ErrName,
+			"ErrCredentials": account.ErrCredentials,
+			"ErrEmail":       account.ErrEmail,
+			"ErrName":        account.ErrName,
+			"ErrGivenName":   account.ErrGivenName, "ErrFamilyName": account.ErrFamilyName,
 			"ErrExists":       account.ErrExists,
 			"ErrUnknown":      account.ErrUnknown,
 			"ErrLink":         account.ErrLink,

@@ -80,11 +80,13 @@ type Session struct {
 
 // Account is the signed-in person.
 type Account struct {
-	ID       string
-	Email    string
-	Name     string
-	Operator bool
-	Groups   []string
+	ID         string
+	Email      string
+	Name       string
+	GivenName  string
+	FamilyName string
+	Operator   bool
+	Groups     []string
 }
 
 // Cookies are the tokens that a sign-in sets as cookies; "" for none.
@@ -244,11 +246,13 @@ func (s *Sessions) used(ctx context.Context, row store.Session, a store.Account,
 	}
 	found := sessionFromRow(row)
 	found.Account = Account{
-		ID:       a.ID,
-		Email:    a.Email,
-		Name:     a.Name,
-		Operator: a.Operator,
-		Groups:   account.SplitGroups(a.Groups),
+		ID:         a.ID,
+		Email:      a.Email,
+		Name:       a.Name,
+		Operator:   a.Operator,
+		Groups:     account.SplitGroups(a.Groups),
+		GivenName:  a.GivenName,
+		FamilyName: a.FamilyName,
 	}
 	found.epoch = a.Epoch
 	return found, nil

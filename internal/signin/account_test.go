@@ -13,9 +13,9 @@ import (
 
 func TestInvite(t *testing.T) {
 	withAccount(t, func(h *fixture) {
-		_, err := h.Accounts.Invite(h.Context(), annaEmail, "", false)
+		_, err := h.Accounts.Invite(h.Context(), account.NewAccount{Email: annaEmail})
 		h.wantErr("an address with an account", err, account.ErrExists)
-		token, err := h.Accounts.Invite(h.Context(), "Bob@example.com", "", true)
+		token, err := h.Accounts.Invite(h.Context(), account.NewAccount{Email: "Bob@example.com", Operator: true})
 		if err != nil {
 			h.Fatal(err)
 		}
@@ -31,7 +31,7 @@ func TestInvite(t *testing.T) {
 		if err != nil || !a.Operator || a.Name != "Bob" {
 			h.Errorf("account %+v, %v", a, err)
 		}
-		late, err := h.Accounts.Invite(h.Context(), "eve@example.com", "Eve", false)
+		late, err := h.Accounts.Invite(h.Context(), account.NewAccount{Email: "eve@example.com", Name: "Eve"})
 		if err != nil {
 			h.Fatal(err)
 		}
@@ -45,7 +45,7 @@ func TestInvite(t *testing.T) {
 func TestSignUp(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		for _, email := range []string{annaEmail, "bob@example.com"} {
-			if err := h.Accounts.SignUp(h.Context(), email, "Bob", home); err != nil {
+			if err := h.Accounts.SignUp(h.Context(), email, "Bob", "", home); err != nil {
 				h.Errorf("%s: %v", email, err)
 			}
 		}
@@ -69,7 +69,7 @@ func TestSignUp(t *testing.T) {
 			h.Error(err)
 		}
 		h.Accounts.Settings.SignUp = "invited"
-		h.wantErr("sign-up when it is closed", h.Accounts.SignUp(h.Context(), "eve@example.com", "Eve", home), account.ErrSignUpClosed)
+		h.wantErr("sign-up when it is closed", h.Accounts.SignUp(h.Context(), "eve@example.com", "Eve", "", home), account.ErrSignUpClosed)
 	})
 }
 

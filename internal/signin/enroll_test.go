@@ -245,12 +245,12 @@ func TestStepUp(t *testing.T) {
 		}
 		_, err = h.SignIns.StepUp(h.Context(), who, signin.StepUpRequest{Password: "wrong horse battery"}, home)
 		h.wantErr("wrong password", err, account.ErrCredentials)
-		token, err := h.SignIns.StepUp(h.Context(), who, signin.StepUpRequest{Password: annaPassword, ReturnTo: "/settings/2step/app"}, home)
+		token, err := h.SignIns.StepUp(h.Context(), who, signin.StepUpRequest{Password: annaPassword}, home)
 		if err != nil {
 			h.Fatal(err)
 		}
 		p, err := h.Pending(h.Context(), token, home)
-		if err != nil || !p.StepUp || p.ReturnTo != "/settings/2step/app" {
+		if err != nil || !p.StepUp {
 			h.Errorf("pending %+v, %v", p, err)
 		}
 		if err := h.Choose(h.Context(), token, "spoken", home); err != nil {
@@ -453,7 +453,7 @@ func TestUndoEmailChange(t *testing.T) {
 		h.wantErr("the attacker's session", err, session.ErrNoSession)
 		_, err = h.start(annaEmail, annaPassword, home)
 		h.wantErr("the password that the attacker knows", err, account.ErrCredentials)
-		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
+		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, "", home); err != nil {
 			h.Fatal(err)
 		}
 		if err := h.Accounts.ResetPassword(h.Context(), h.linkToken(), "another horse battery", home); err != nil {

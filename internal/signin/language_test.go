@@ -16,7 +16,7 @@ func TestMailsAreInTheLanguageOfThePages(t *testing.T) {
 		}
 		code := h.lastMail()
 		h.advance(time.Second)
-		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, from); err != nil {
+		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, "", from); err != nil {
 			h.Fatal(err)
 		}
 		link := h.lastMail()

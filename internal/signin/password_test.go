@@ -29,7 +29,7 @@ func TestResetPassword(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken, pending := h.signIn(), h.enterPassword()
 		h.advance(time.Second) // so that its email is the newest
-		if err := h.Accounts.RequestPasswordReset(h.Context(), "ANNA@example.com", home); err != nil {
+		if err := h.Accounts.RequestPasswordReset(h.Context(), "ANNA@example.com", "", home); err != nil {
 			h.Fatal(err)
 		}
 		token := h.linkToken()
@@ -57,7 +57,7 @@ func TestResetLinkExpires(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		var tokens []string
 		for range 3 {
-			if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
+			if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, "", home); err != nil {
 				h.Fatal(err)
 			}
 			tokens = append(tokens, h.linkToken())
@@ -72,7 +72,7 @@ func TestResetLinkExpires(t *testing.T) {
 		}
 		h.wantErr("a link from before the change", h.Accounts.ResetPassword(h.Context(), tokens[2], "a third horse battery", home), account.ErrLink)
 		h.advance(time.Hour)
-		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
+		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, "", home); err != nil {
 			h.Fatal(err)
 		}
 		late := h.linkToken()
@@ -89,7 +89,7 @@ func TestResetRequestsLookTheSame(t *testing.T) {
 		h.addAccount(annaEmail, annaPassword)
 		for range 10 {
 			for _, email := range []string{annaEmail, "nobody@example.com"} {
-				if err := h.Accounts.RequestPasswordReset(h.Context(), email, home); err != nil {
+				if err := h.Accounts.RequestPasswordReset(h.Context(), email, "", home); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -104,14 +104,14 @@ func TestResetRequestsLookTheSame(t *testing.T) {
 		}
 		from := home
 		for range 10 {
-			h.Accounts.RequestPasswordReset(h.Context(), "nobody@example.com", from)
+			h.Accounts.RequestPasswordReset(h.Context(), "nobody@example.com", "", from)
 		}
 		var wait *ratelimit.LimitedError
-		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, from); !errors.As(err, &wait) {
+		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, "", from); !errors.As(err, &wait) {
 			t.Errorf("the 31st from one network: %v, want a limit", err)
 		}
 		from.Address = netip.MustParseAddr("203.0.113.6")
-		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, from); err != nil {
+		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, "", from); err != nil {
 			t.Errorf("from another network: %v", err)
 		}
 	})
@@ -121,7 +121,7 @@ func TestResetRequestsLookTheSame(t *testing.T) {
 func (h *fixture) resetPassword(from origin.Origin) {
 	h.Helper()
 	h.advance(time.Second)
-	if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, from); err != nil {
+	if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, "", from); err != nil {
 		h.Fatal(err)
 	}
 	if err := h.Accounts.ResetPassword(h.Context(), h.linkToken(), annaPassword, from); err != nil {
@@ -229,7 +229,7 @@ func TestChangePassword(t *testing.T) {
 // The limit for reset emails holds for parallel requests.
 func TestResetMailLimitInParallel(t *testing.T) {
 	withAccount(t, func(h *fixture) {
-		atOnce(60, func() { _ = h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home) })
+		atOnce(60, func() { _ = h.Accounts.RequestPasswordReset(h.Context(), annaEmail, "", home) })
 		if n := len(h.mails()); n != 3 {
 			h.Errorf("%d mails, want 3", n)
 		}
@@ -242,7 +242,7 @@ func TestResetFloodFromOtherNetwork(t *testing.T) {
 		other := home
 		other.Address = netip.MustParseAddr("198.51.100.7")
 		for range 72 {
-			if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, other); err != nil {
+			if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, "", other); err != nil {
 				h.Fatal(err)
 			}
 			h.mails()
@@ -252,7 +252,7 @@ func TestResetFloodFromOtherNetwork(t *testing.T) {
 		if n < 25 || n > 44 { // ten on each of the four days that the test touches
 			h.Errorf("%d mails in three days, want about 30", n)
 		}
-		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
+		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, "", home); err != nil {
 			h.Fatal(err)
 		}
 		if len(h.mails()) != n+1 {
@@ -295,7 +295,7 @@ func TestMailboxCooldown(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		reset := func() {
 			h.advance(time.Hour)
-			if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
+			if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, "", home); err != nil {
 				h.Fatal(err)
 			}
 			if err := h.Accounts.ResetPassword(h.Context(), h.linkToken(), annaPassword, home); err != nil {

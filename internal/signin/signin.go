@@ -41,7 +41,7 @@ type SignIns struct {
 type Credentials struct {
 	Email        string
 	Password     string
-	ReturnTo     string        // local path to go to afterwards, already checked
+	LinkQuery    string        // see challenge.Attempt
 	SkipTrust    bool          // require the second step even on a trusted device
 	Level        session.Level // the level to reach, if the account can
 	AttemptToken string        // token of the attempt this browser is in; "" if there is none
@@ -90,8 +90,8 @@ func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) 
 			return session.Cookies{}, err
 		}
 	}
-	token, err := s.begin(ctx, c, challenge.Beginning{
-		Account: a, Purpose: store.PurposeSignIn, ReturnTo: c.ReturnTo, Level: c.Level, Browser: browser, Decision: &decision,
+	token, err := s.begin(ctx, c.AttemptToken, challenge.Beginning{
+		Account: a, Purpose: store.PurposeSignIn, LinkQuery: c.LinkQuery, Level: c.Level, Browser: browser, Decision: &decision,
 		StaySignedIn: c.StaySignedIn,
 	}, from)
 	return session.Cookies{Attempt: token}, err
@@ -113,9 +113,9 @@ func (s *SignIns) applyDueUndo(ctx context.Context, a store.Account) error {
 
 // begin continues the attempt that this browser is in, or starts one.
 func (s *SignIns) begin(
-	ctx context.Context, c Credentials, b challenge.Beginning, from origin.Origin,
+	ctx context.Context, attemptToken string, b challenge.Beginning, from origin.Origin,
 ) (token string, err error) {
-	token, ok, err := s.Challenges.Resume(ctx, c.AttemptToken, b, from)
+	token, ok, err := s.Challenges.Resume(ctx, attemptToken, b, from)
 	if err != nil || ok {
 		return token, err
 	}
@@ -155,13 +155,14 @@ func (s *SignIns) enterTrusted(
 
 // StepUpRequest is what a signed-in person enters to authenticate again.
 type StepUpRequest struct {
-	Password string
-	ReturnTo string        // local path to go to afterwards, already checked
-	Level    session.Level // the level to reach, if the account can
+	Password     string
+	LinkQuery    string        // see challenge.Attempt
+	Level        session.Level // the level to reach, if the account can
+	AttemptToken string        // token of the attempt this browser is in; "" if there is none
 }
 
 // StepUp starts an attempt by which a signed-in person completes both steps again, and returns its token
-// for the browser. Attempt.Verify then marks the session as authenticated now, and gives it a new token.
+// for the browser; a step-up of the same session that the browser is in continues. Attempt.Verify then marks the session as authenticated now, and gives it a new token.
 // StepUp returns account.ErrCredentials if the password is wrong, a *ratelimit.LimitedError if a limit is
 // reached, and fairqueue.ErrFull if the server cannot hash the password now.
 func (s *SignIns) StepUp(
@@ -171,8 +172,8 @@ func (s *SignIns) StepUp(
 	if err != nil {
 		return "", err
 	}
-	return s.Challenges.Begin(ctx, challenge.Beginning{
-		Account: a, Purpose: store.PurposeStepUp, Session: who.ID, ReturnTo: r.ReturnTo, Level: r.Level,
+	return s.begin(ctx, r.AttemptToken, challenge.Beginning{
+		Account: a, Purpose: store.PurposeStepUp, Session: who.ID, LinkQuery: r.LinkQuery, Level: r.Level,
 	}, from)
 }
 

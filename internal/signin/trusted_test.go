@@ -230,7 +230,7 @@ func TestTrustEnds(t *testing.T) {
 		}, trust.RevokedPasswordChanged, true},
 		{"the password is reset", func(s *scene) {
 			s.advance(time.Second)
-			s.wantErr("forgot", s.Accounts.RequestPasswordReset(s.Context(), annaEmail, home), nil)
+			s.wantErr("forgot", s.Accounts.RequestPasswordReset(s.Context(), annaEmail, "", home), nil)
 			s.wantErr("reset", s.Accounts.ResetPassword(s.Context(), s.linkToken(), "brand new horse", home), nil)
 			s.did.password, s.other.password = "brand new horse", "brand new horse"
 		}, trust.RevokedPasswordChanged, false},
@@ -285,7 +285,7 @@ func TestTrustEnds(t *testing.T) {
 			s.enrollApp(s.did.session)
 			s.wantErr("undo", s.undo(s.linkToken(), annaPassword), nil)
 			s.advance(time.Second)
-			s.wantErr("forgot", s.Accounts.RequestPasswordReset(s.Context(), annaEmail, home), nil)
+			s.wantErr("forgot", s.Accounts.RequestPasswordReset(s.Context(), annaEmail, "", home), nil)
 			s.wantErr("reset", s.Accounts.ResetPassword(s.Context(), s.linkToken(), "brand new horse", home), nil)
 			s.did.password, s.other.password = "brand new horse", "brand new horse"
 		}, trust.RevokedFactorChanged, false},

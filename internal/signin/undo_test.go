@@ -63,7 +63,7 @@ func (h *fixture) wantUndoFrozen(token, password string) {
 func (h *fixture) resetTo(password string) {
 	h.Helper()
 	h.advance(time.Second)
-	if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
+	if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, "", home); err != nil {
 		h.Fatal(err)
 	}
 	h.wantErr("reset", h.Accounts.ResetPassword(h.Context(), h.linkToken(), password, home), nil)
@@ -161,7 +161,7 @@ func TestFrozenAccount(t *testing.T) {
 		h.advance(time.Minute)
 		begun := h.chooseMethod("email")
 		code := h.code()
-		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
+		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, "", home); err != nil {
 			h.Fatal(err)
 		}
 		reset := h.linkToken()

@@ -10,6 +10,9 @@ type Account struct {
 	ID                  string
 	Email               string // canonical form
 	Name                string
+	GivenName           string // "" if the person did not say
+	FamilyName          string
+	ProfileChangedAt    time.Time // when a name or the address was last changed
 	Operator            bool
 	PasswordHash        []byte    // sealed; empty: the account has no password
 	PasswordSetByMailAt time.Time // when the password was last set with a link sent by email; zero: never
@@ -40,18 +43,19 @@ type AccountRef struct {
 // Ref returns the reference to the account at the epoch that was read.
 func (a Account) Ref() AccountRef { return AccountRef{a.ID, a.Epoch} }
 
-const accountColumns = `id, email, name, operator, password_hash, password_set_by_mail_at, password_changed_at,
-		former_password_hash, former_password_until, epoch, disabled_at, created_at, group_names, frozen_until,
+const accountColumns = `id, email, name, given_name, family_name, profile_changed_at, operator, password_hash,
+		password_set_by_mail_at, password_changed_at, former_password_hash, former_password_until, epoch, disabled_at, created_at, group_names, frozen_until,
 		email_second_step`
 
-const accountOf = `accounts.id, accounts.email, accounts.name, accounts.operator, accounts.password_hash,
+const accountOf = `accounts.id, accounts.email, accounts.name, accounts.given_name, accounts.family_name,
+		accounts.profile_changed_at, accounts.operator, accounts.password_hash,
 		accounts.password_set_by_mail_at, accounts.password_changed_at, accounts.former_password_hash,
 		accounts.former_password_until, accounts.epoch, accounts.disabled_at, accounts.created_at,
 		accounts.group_names, accounts.frozen_until, accounts.email_second_step`
 
 func (a *Account) columns() []any {
 	return []any{
-		&a.ID, &a.Email, &a.Name, &a.Operator, &a.PasswordHash, (*Time)(&a.PasswordSetByMailAt),
+		&a.ID, &a.Email, &a.Name, &a.GivenName, &a.FamilyName, (*Time)(&a.ProfileChangedAt), &a.Operator, &a.PasswordHash, (*Time)(&a.PasswordSetByMailAt),
 		(*Time)(&a.PasswordChangedAt), &a.FormerPasswordHash, (*Time)(&a.FormerPasswordUntil), &a.Epoch,
 		(*Time)(&a.DisabledAt), (*Time)(&a.CreatedAt), &a.Groups, (*Time)(&a.FrozenUntil), &a.EmailSecondStep,
 	}
@@ -65,8 +69,8 @@ func scanAccount(s scanner) (a Account, err error) {
 // CreateAccount inserts a. It returns ErrConflict if the email address has an account.
 func (db *DB) CreateAccount(ctx context.Context, a Account) error {
 	_, err := db.change(ctx, `INSERT INTO accounts (`+accountColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
-		a.ID, a.Email, a.Name, a.Operator, a.PasswordHash, a.PasswordSetByMailAt, a.PasswordChangedAt,
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+		a.ID, a.Email, a.Name, a.GivenName, a.FamilyName, a.ProfileChangedAt, a.Operator, a.PasswordHash, a.PasswordSetByMailAt, a.PasswordChangedAt,
 		blob(a.FormerPasswordHash), a.FormerPasswordUntil, a.Epoch, a.DisabledAt, a.CreatedAt, a.Groups, a.FrozenUntil,
 		a.EmailSecondStep)
 	return err
@@ -108,15 +112,24 @@ func (db *DB) SetPassword(
 
 // SetEmail replaces the email address of the account. It returns ErrConflict if the address has an account, and
 // ErrNotFound if the account no longer has this epoch.
-func (db *DB) SetEmail(ctx context.Context, id string, epoch int64, email string) error {
+func (db *DB) SetEmail(ctx context.Context, id string, epoch int64, email string, now time.Time) error {
 	defer db.changed(AccountKey(id))
-	return db.must(ctx, `UPDATE accounts SET email = $3 WHERE id = $1 AND epoch = $2`, id, epoch, email)
+	return db.must(ctx, `UPDATE accounts SET email = $3, profile_changed_at = $4 WHERE id = $1 AND epoch = $2`,
+		id, epoch, email, now)
 }
 
-// SetName replaces the name of the account. It returns ErrNotFound if there is no such account.
-func (db *DB) SetName(ctx context.Context, id, name string) error {
+// Names are the names of a person.
+type Names struct {
+	Name       string // for display
+	GivenName  string // "": not known
+	FamilyName string // "": not known
+}
+
+// SetNames replaces the names of the account. It returns ErrNotFound if there is no such account.
+func (db *DB) SetNames(ctx context.Context, id string, n Names, now time.Time) error {
 	defer db.changed(AccountKey(id))
-	return db.must(ctx, `UPDATE accounts SET name = $2 WHERE id = $1`, id, name)
+	return db.must(ctx, `UPDATE accounts SET name = $2, given_name = $3, family_name = $4, profile_changed_at = $5
+		WHERE id = $1`, id, n.Name, n.GivenName, n.FamilyName, now)
 }
 
 // IncrementEpoch raises the epoch, which ends every attempt, session and link of the account. It returns ErrNotFound if

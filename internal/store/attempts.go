@@ -23,7 +23,6 @@ type Attempt struct {
 	Address          string
 	UserAgent        string // the User-Agent header
 	ClientHints      string // the Sec-CH-UA header
-	ReturnTo         string
 	StartedAt        time.Time
 	ExpiresAt        time.Time
 	FinishedAt       time.Time // passed or abandoned; zero: open
@@ -38,13 +37,13 @@ type Attempt struct {
 
 const attemptColumns = `attempts.id, attempts.token_hash, attempts.account_id, attempts.epoch, attempts.purpose,
 		attempts.session_id, attempts.address, attempts.user_agent, attempts.client_hints,
-	attempts.return_to, attempts.started_at, attempts.expires_at, attempts.finished_at, attempts.device_id,
+	attempts.started_at, attempts.expires_at, attempts.finished_at, attempts.device_id,
 	attempts.other_address, attempts.reason, attempts.device_verified_at, attempts.trust_requested,
 	attempts.stay_signed_in, attempts.required_level`
 
 func (a *Attempt) columns() []any {
 	return []any{&a.ID, &a.TokenHash, &a.AccountID, &a.Epoch, &a.Purpose, &a.SessionID, &a.Address, &a.UserAgent,
-		&a.ClientHints, &a.ReturnTo, (*Time)(&a.StartedAt), (*Time)(&a.ExpiresAt), (*Time)(&a.FinishedAt), &a.DeviceID,
+		&a.ClientHints, (*Time)(&a.StartedAt), (*Time)(&a.ExpiresAt), (*Time)(&a.FinishedAt), &a.DeviceID,
 		&a.OtherAddress, &a.Reason, (*Time)(&a.DeviceVerifiedAt), &a.TrustRequested, &a.StaySignedIn,
 		&a.RequiredLevel}
 }
@@ -52,23 +51,23 @@ func (a *Attempt) columns() []any {
 // CreateAttempt inserts a.
 func (db *DB) CreateAttempt(ctx context.Context, a Attempt) error {
 	_, err := db.change(ctx, `INSERT INTO attempts (id, token_hash, account_id, epoch, purpose, session_id, address,
-			user_agent, client_hints, return_to, started_at, expires_at, finished_at, device_id, other_address, reason,
+			user_agent, client_hints, started_at, expires_at, finished_at, device_id, other_address, reason,
 			device_verified_at, trust_requested, required_level, stay_signed_in)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
 		a.ID, a.TokenHash, a.AccountID, a.Epoch, a.Purpose, a.SessionID, a.Address, a.UserAgent, a.ClientHints,
-		a.ReturnTo, a.StartedAt, a.ExpiresAt, a.FinishedAt, a.DeviceID, a.OtherAddress, a.Reason, a.DeviceVerifiedAt,
+		a.StartedAt, a.ExpiresAt, a.FinishedAt, a.DeviceID, a.OtherAddress, a.Reason, a.DeviceVerifiedAt,
 		a.TrustRequested, a.RequiredLevel, a.StaySignedIn)
 	return err
 }
 
-// RotateAttemptToken replaces the token, device, reason, return target and StaySignedIn of an open attempt by those of
-// a. The token whose hash is old is no longer accepted. It returns ErrNotFound if the attempt is over or no longer has the token
-// old.
+// RotateAttemptToken replaces the token, device, reason, level and StaySignedIn of an open attempt by those of a. The
+// token whose hash is old is no longer accepted. It returns ErrNotFound if the attempt is over or no longer has the
+// token old.
 func (db *DB) RotateAttemptToken(ctx context.Context, old []byte, a Attempt, now time.Time) error {
 	return db.must(ctx, `UPDATE attempts SET token_hash = $3, device_id = $5, reason = $6, device_verified_at = $7,
-			return_to = $8, stay_signed_in = $9
+			required_level = $8, stay_signed_in = $9
 		WHERE id = $1 AND token_hash = $2 AND finished_at = 0 AND expires_at >= $4`,
-		a.ID, old, a.TokenHash, now, a.DeviceID, a.Reason, a.DeviceVerifiedAt, a.ReturnTo,
+		a.ID, old, a.TokenHash, now, a.DeviceID, a.Reason, a.DeviceVerifiedAt, a.RequiredLevel,
 		a.StaySignedIn)
 }
 

@@ -51,7 +51,9 @@ func TestChanged(t *testing.T) {
 		want  string // the keys that change; "": none
 	}{
 		{"a last-seen time", func(db *store.DB, id string) error { return db.TouchSession(ctx, id, at(50)) }, ""},
-		{"a name", func(db *store.DB, id string) error { return db.SetName(ctx, id, "Anne") }, account},
+		{"a name", func(db *store.DB, id string) error {
+			return db.SetNames(ctx, id, store.Names{Name: "Anne"}, time.UnixMilli(2))
+		}, account},
 		{"a new hash of the same password", func(db *store.DB, id string) error {
 			return db.ReplacePasswordHash(ctx, id, []byte(id), []byte("new"))
 		}, ""},
@@ -59,7 +61,7 @@ func TestChanged(t *testing.T) {
 			return db.SetPassword(ctx, id, 1, []byte(id), time.Time{}, at(9))
 		},
 			account},
-		{"an address", func(db *store.DB, id string) error { return db.SetEmail(ctx, id, 1, "new "+id) }, account},
+		{"an address", func(db *store.DB, id string) error { return db.SetEmail(ctx, id, 1, "new "+id, time.UnixMilli(2)) }, account},
 		{"email as second step", func(db *store.DB, id string) error {
 			return db.SetEmailSecondStep(ctx, id, 1, store.EmailUntilAnother)
 		}, account},
@@ -300,8 +302,8 @@ func TestDeleteExpiredInBatches(t *testing.T) {
 		if err != nil || n != 1100+550 || storetest.CountRows(t, url, "rate_limit_counters") != 550 {
 			t.Errorf("%d rows, %v", n, err)
 		}
-		if got := len(count.Statements()); got != 16+2+1 {
-			t.Errorf("%d statements for 1,650 rows, want 19:\n%s", got, count)
+		if got := len(count.Statements()); got != 18+2+1 {
+			t.Errorf("%d statements for 1,650 rows, want 21:\n%s", got, count)
 		}
 		if n, err := db.DeleteExpired(t.Context(), store.Cutoffs{Guesses: at(2000)}); n != 550 || err != nil {
 			t.Errorf("%d guesses, %v", n, err)

@@ -34,12 +34,14 @@ func (db *DB) UpdateClient(ctx context.Context, id, registration string) error {
 	return db.must(ctx, `UPDATE clients SET registration = $2 WHERE id = $1`, id, registration)
 }
 
-// DeleteClient deletes a client with its authorization requests, consents and grants. It returns ErrNotFound if there
-// is no such client.
+// DeleteClient deletes a client with its rejections, authorization requests, requests of devices, consents and grants.
+// It returns ErrNotFound if there is no such client.
 func (db *DB) DeleteClient(ctx context.Context, id string) error {
 	defer db.changed(ClientsKey())
 	for _, query := range []string{
 		`DELETE FROM authorization_requests WHERE client_id = $1`,
+		`DELETE FROM client_rejections WHERE client_id = $1`,
+		`DELETE FROM device_authorizations WHERE client_id = $1`,
 		`DELETE FROM consents WHERE client_id = $1`,
 		`DELETE FROM grants WHERE client_id = $1`,
 		`DELETE FROM server_state WHERE name = 'pkce ' || CAST($1 AS TEXT)`,
@@ -49,6 +51,59 @@ func (db *DB) DeleteClient(ctx context.Context, id string) error {
 		}
 	}
 	return db.must(ctx, `DELETE FROM clients WHERE id = $1`, id)
+}
+
+// ClientRejection is why requests of a client were rejected.
+type ClientRejection struct {
+	ClientID string
+	Reason   string
+	Path     string // of the last request
+	Sent     string // parameters of the last request, without secrets
+	Remedy   string // what the operator can do
+	Requests int64
+	LastAt   time.Time
+}
+
+// AddClientRejection inserts r, or adds its requests to the row with the same client and reason.
+func (db *DB) AddClientRejection(ctx context.Context, r ClientRejection) error {
+	_, err := db.change(ctx, `INSERT INTO client_rejections (client_id, reason, path, sent, remedy, requests, last_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (client_id, reason) DO UPDATE SET path = excluded.path, sent = excluded.sent,
+			remedy = excluded.remedy, requests = client_rejections.requests + excluded.requests,
+			last_at = excluded.last_at`,
+		r.ClientID, r.Reason, r.Path, r.Sent, r.Remedy, r.Requests, r.LastAt)
+	return err
+}
+
+// ListClientRejections lists the rejections of a client, newest first.
+func (db *DB) ListClientRejections(ctx context.Context, client string) ([]ClientRejection, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT client_id, reason, path, sent, remedy, requests, last_at
+			FROM client_rejections WHERE client_id = $1 ORDER BY last_at DESC, reason`, client)
+	return all(rows, err, func(s scanner) (r ClientRejection, err error) {
+		return r, s.Scan(&r.ClientID, &r.Reason, &r.Path, &r.Sent, &r.Remedy, &r.Requests, (*Time)(&r.LastAt))
+	})
+}
+
+// ClientDocument is what the metadata document of an OAuth client says.
+type ClientDocument struct {
+	ID           string // its URL
+	Registration string // JSON; the caller defines it
+	ExpiresAt    time.Time
+}
+
+// SaveClientDocument inserts d or replaces the one with its URL.
+func (db *DB) SaveClientDocument(ctx context.Context, d ClientDocument) error {
+	_, err := db.change(ctx, `INSERT INTO client_documents (id, registration, expires_at) VALUES ($1, $2, $3)
+		ON CONFLICT (id) DO UPDATE SET registration = excluded.registration, expires_at = excluded.expires_at`,
+		d.ID, d.Registration, d.ExpiresAt)
+	return err
+}
+
+// GetClientDocument returns the document with this URL, expired or not, or ErrNotFound.
+func (db *DB) GetClientDocument(ctx context.Context, id string) (d ClientDocument, err error) {
+	err = db.read.QueryRowContext(ctx, `SELECT id, registration, expires_at FROM client_documents WHERE id = $1`, id).
+		Scan(&d.ID, &d.Registration, (*Time)(&d.ExpiresAt))
+	return d, found(err)
 }
 
 // AuthorizationRequest is an authorization request that waits for the person to sign in or to consent.

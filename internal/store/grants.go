@@ -29,6 +29,7 @@ type Grant struct {
 	CodeHash         []byte
 	CodeExpiresAt    time.Time
 	CodeUsedAt       time.Time
+	IDTokenSent      bool // in the authorization response, so the client knows the session before it uses the code
 	CreatedAt        time.Time
 	ExpiresAt        time.Time
 	RevokedAt        time.Time
@@ -37,12 +38,12 @@ type Grant struct {
 const grantColumns = `grants.id, grants.client_id, grants.account_id, grants.epoch, grants.session_id,
 		grants.session_expires_at, grants.scope, grants.code_binding, grants.amr,
 	grants.authenticated_at, grants.offline, grants.code_hash, grants.code_expires_at, grants.code_used_at,
-	grants.created_at, grants.expires_at, grants.revoked_at`
+	grants.id_token_sent, grants.created_at, grants.expires_at, grants.revoked_at`
 
 func (g *Grant) columns() []any {
 	return []any{&g.ID, &g.ClientID, &g.AccountID, &g.Epoch, &g.SessionID, (*Time)(&g.SessionExpiresAt), &g.Scope,
 		&g.CodeBinding, &g.AMR, (*Time)(&g.AuthenticatedAt), &g.Offline, &g.CodeHash, (*Time)(&g.CodeExpiresAt),
-		(*Time)(&g.CodeUsedAt), (*Time)(&g.CreatedAt), (*Time)(&g.ExpiresAt), (*Time)(&g.RevokedAt)}
+		(*Time)(&g.CodeUsedAt), &g.IDTokenSent, (*Time)(&g.CreatedAt), (*Time)(&g.ExpiresAt), (*Time)(&g.RevokedAt)}
 }
 
 // liveGrant is the SQL condition that a grant is live: it was not revoked and has not expired, its account is enabled
@@ -56,11 +57,12 @@ const liveGrant = `grants.revoked_at = 0 AND grants.expires_at >= $1 AND (grants
 // CreateGrant inserts g.
 func (db *DB) CreateGrant(ctx context.Context, g Grant) error {
 	_, err := db.change(ctx, `INSERT INTO grants (id, client_id, account_id, epoch, session_id, session_expires_at,
-			scope, code_binding, amr, authenticated_at, offline, code_hash, code_expires_at, code_used_at, created_at,
-			expires_at, revoked_at, logout_pending, logout_due_at, logout_sent_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, FALSE, 0, 0)`,
+			scope, code_binding, amr, authenticated_at, offline, code_hash, code_expires_at, code_used_at,
+			id_token_sent, created_at, expires_at, revoked_at, logout_pending, logout_due_at, logout_sent_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, FALSE, 0, 0)`,
 		g.ID, g.ClientID, g.AccountID, g.Epoch, g.SessionID, g.SessionExpiresAt, g.Scope, g.CodeBinding, g.AMR,
-		g.AuthenticatedAt, g.Offline, g.CodeHash, g.CodeExpiresAt, g.CodeUsedAt, g.CreatedAt, g.ExpiresAt, g.RevokedAt)
+		g.AuthenticatedAt, g.Offline, g.CodeHash, g.CodeExpiresAt, g.CodeUsedAt, g.IDTokenSent,
+		g.CreatedAt, g.ExpiresAt, g.RevokedAt)
 	return err
 }
 
@@ -188,7 +190,7 @@ func (db *DB) changeToken(ctx context.Context, query string, args ...any) error 
 func (db *DB) ListDueLogouts(ctx context.Context, now time.Time) ([]Grant, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT DISTINCT client_id, account_id, session_id
 		FROM (SELECT client_id, account_id, session_id FROM grants
-			WHERE logout_pending AND session_expires_at >= $1 AND logout_due_at <= $1 AND code_used_at <> 0
+			WHERE logout_pending AND session_expires_at >= $1 AND logout_due_at <= $1 AND (code_used_at <> 0 OR id_token_sent)
 			LIMIT 100) AS due`, now)
 	return all(rows, err, func(s scanner) (g Grant, err error) {
 		return g, s.Scan(&g.ClientID, &g.AccountID, &g.SessionID)

@@ -149,7 +149,11 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 			return d.UpdateTrustedNetwork(ctx, store.TrustedNetwork{ID: "x1",
 				Body: x})
 		},
-		"GetConsent":            func(d *db) error { return no(d.GetConsent(ctx, "x1", "x1")) },
+		"GetConsent": func(d *db) error { return no(d.GetConsent(ctx, "x1", "x1")) },
+		"AddClientRejection": func(d *db) error {
+			return d.AddClientRejection(ctx, store.ClientRejection{ClientID: "x1", Reason: "x1"})
+		},
+		"ListClientRejections":  func(d *db) error { return no(d.ListClientRejections(ctx, "x1")) },
 		"ListConsents":          func(d *db) error { return no(d.ListConsents(ctx, "x1")) },
 		"CountAccounts":         func(d *db) error { return no(d.CountAccounts(ctx)) },
 		"ListBudgetEntries":     func(d *db) error { return no(d.ListBudgetEntries(ctx, "x1", time.Time{})) },
@@ -235,7 +239,21 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"ExtendAttempt":              func(d *db) error { return d.ExtendAttempt(ctx, "x1", at(2), at(1)) },
 		"ExtendDevice":               func(d *db) error { return d.ExtendDevice(ctx, "x1", at(1)) },
 		"RenewGuessBudget":           func(d *db) error { return d.RenewGuessBudget(ctx, "x1", at(1)) },
-		"GetAuthorizationRequest":    func(d *db) error { return no(d.GetAuthorizationRequest(ctx, x, at(1))) },
+		"SaveClientDocument":         func(d *db) error { return d.SaveClientDocument(ctx, store.ClientDocument{ID: "y"}) },
+		"GetClientDocument":          func(d *db) error { return no(d.GetClientDocument(ctx, "x1")) },
+		"CreateDeviceAuthorization": func(d *db) error {
+			return d.CreateDeviceAuthorization(ctx, store.DeviceAuthorization{ID: []byte("y"), UserCode: "y"})
+		},
+		"GetDeviceAuthorization":  func(d *db) error { return no(d.GetDeviceAuthorization(ctx, x, at(1))) },
+		"FindDeviceAuthorization": func(d *db) error { return no(d.FindDeviceAuthorization(ctx, "x1", at(1))) },
+		"PollDeviceAuthorization": func(d *db) error {
+			return no(d.PollDeviceAuthorization(ctx, x, "x1", at(1), time.Second, time.Second))
+		},
+		"AnswerDeviceAuthorization": func(d *db) error {
+			return d.AnswerDeviceAuthorization(ctx, x, store.DeviceDenied, at(1))
+		},
+		"DeleteDeviceAuthorization": func(d *db) error { return d.DeleteDeviceAuthorization(ctx, x) },
+		"GetAuthorizationRequest":   func(d *db) error { return no(d.GetAuthorizationRequest(ctx, x, at(1))) },
 		"RotateAttemptToken": func(d *db) error {
 			s := attempt
 			s.TokenHash = []byte("y")
@@ -262,8 +280,8 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"SetEmailSecondStep": func(d *db) error {
 			return d.SetEmailSecondStep(ctx, "x1", 1, store.EmailUntilAnother)
 		},
-		"SetEmail":             func(d *db) error { return d.SetEmail(ctx, "x1", 1, "y") },
-		"SetName":              func(d *db) error { return d.SetName(ctx, "x1", "y") },
+		"SetEmail":             func(d *db) error { return d.SetEmail(ctx, "x1", 1, "y", at(1)) },
+		"SetNames":             func(d *db) error { return d.SetNames(ctx, "x1", store.Names{Name: "y"}, at(1)) },
 		"SetGroups":            func(d *db) error { return d.SetGroups(ctx, "x1", "y") },
 		"SetState":             func(d *db) error { return d.SetState(ctx, "x1", "y") },
 		"SetPassword":          func(d *db) error { return d.SetPassword(ctx, "x1", 1, x, at(1), at(1)) },
@@ -537,12 +555,15 @@ func fill(t *testing.T, raw *sql.DB, url string) {
 		"logout_pending": "n < 5", "urgent": "n % 2 = 0", "claim_beats": "CASE WHEN n < 5 THEN 1 ELSE 0 END",
 		"operator": "FALSE", "needs_long_code": "FALSE", "trust_requested": "FALSE", "stay_signed_in": "FALSE",
 		"persistent": "FALSE", "shown_only": "FALSE",
-		"settings_shown":            "FALSE",
-		"offline":                   "FALSE",
-		"known_network":             "FALSE",
-		"email_links.purpose":       "'undo'",
-		"email_links.due_at":        "CASE n WHEN 2 THEN 0 ELSE 100000 + n END",
-		"guess_budget_entries.kind": "CASE n % 3 WHEN 0 THEN 'send' WHEN 1 THEN 'guess' ELSE 'proof' END",
+		"settings_shown":              "FALSE",
+		"polls_early":                 "FALSE",
+		"device_authorizations.state": "'pending'",
+		"offline":                     "FALSE",
+		"known_network":               "FALSE",
+		"email_links.purpose":         "'undo'",
+		"email_links.due_at":          "CASE n WHEN 2 THEN 0 ELSE 100000 + n END",
+		"guess_budget_entries.kind":   "CASE n % 3 WHEN 0 THEN 'send' WHEN 1 THEN 'guess' ELSE 'proof' END",
+		"id_token_sent":               "FALSE",
 	}
 	for _, table := range texts(t, raw, tables) {
 		var names, values []string

@@ -37,14 +37,14 @@ func roundTrip(ctx context.Context, db *store.DB, one, other string) (problems [
 				problems = append(problems, fmt.Sprintf("got %q, want %q", got, want))
 			}
 		}
-		a := store.Account{ID: "a", Email: one, Name: other, PasswordHash: []byte(one), Epoch: 1, CreatedAt: at(5)}
+		a := store.Account{ID: "a", Email: one, Name: other, GivenName: one, FamilyName: other, PasswordHash: []byte(one), Epoch: 1, CreatedAt: at(5)}
 		must(tx.CreateAccount(ctx, a))
 		found, err := tx.FindAccountByEmail(ctx, one)
 		same(found, a, err)
 		_, err = tx.FindAccountByEmail(ctx, other)
 		same(errors.Is(err, store.ErrNotFound), one != other, nil)
 		i := store.Attempt{ID: "i", TokenHash: []byte("i"), AccountID: "a", Epoch: 1, Purpose: store.PurposeSignIn,
-			Address: one, UserAgent: other, ClientHints: one, ReturnTo: other, ExpiresAt: at(9), DeviceID: one,
+			Address: one, UserAgent: other, ClientHints: one, ExpiresAt: at(9), DeviceID: one,
 			OtherAddress: other, Reason: one}
 		must(tx.CreateAttempt(ctx, i))
 		signIn, _, _, err := tx.LoadAttempt(ctx, i.TokenHash)
@@ -55,7 +55,7 @@ func roundTrip(ctx context.Context, db *store.DB, one, other string) (problems [
 		session, _, err := tx.FindSession(ctx, s.TokenHash, at(5), at(5))
 		same(session, s, err)
 		l := store.EmailLink{TokenHash: []byte(one), Purpose: store.LinkInvite, Email: one, AccountID: "a",
-			FactorID: other, Name: other, ExpiresAt: at(9)}
+			FactorID: other, Names: store.Names{Name: other, GivenName: one, FamilyName: other}, ExpiresAt: at(9)}
 		must(tx.CreateEmailLink(ctx, l))
 		link, err := tx.FindEmailLink(ctx, l.TokenHash, at(5))
 		same(link, l, err)

@@ -33,10 +33,7 @@ type enrollment struct {
 
 // url returns the URL of a page below this one, with return_to.
 func (e enrollment) url(below string) string {
-	if e.target.returnTo == "" {
-		return e.path + below
-	}
-	return e.path + below + "?" + url.Values{"return_to": {e.target.returnTo}}.Encode()
+	return e.target.At(e.path + below)
 }
 
 // needsNoInput reports whether every field of the form is optional.
@@ -75,7 +72,7 @@ func (s *Handlers) newEnrollment(
 	who signedIn,
 	about factor.Info,
 ) (*http.Request, enrollment, error) {
-	r, target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
+	r, target, err := s.parseReturnTarget(w, r, nil)
 	return r, enrollment{
 		signedIn: who, about: about, fields: about.Fields, maxFactors: about.MaxPerAccount,
 		words: s.methodWords(s.Pages.Localizer(r), about, ""), target: target,
@@ -90,8 +87,8 @@ func (s *Handlers) parseForm(
 	fields ...string,
 ) (*http.Request, render.FormValues, error) {
 	form, err := render.ParseForm(w, r, append(fields, "return_to")...)
-	if returnTo := form["return_to"]; returnTo != "" && err == nil {
-		r, e.target, err = s.parseReturnTarget(w, r, returnTo)
+	if err == nil {
+		r, e.target, err = s.parseReturnTarget(w, r, form)
 	}
 	return r, form, err
 }

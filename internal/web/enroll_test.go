@@ -17,9 +17,9 @@ func TestEnrollMethodThatSendsCode(t *testing.T) {
 	h := newTestServer(t)
 	b := h.signInAnna()
 	const page, back = "/settings/2step/call", "?return_to=%2Fdemo%2Fsettings"
-	b.wantPage(b.get(page+back), 200, "select#country", "input[name=return_to]")
+	b.wantPage(b.get(page+back), 200, "select#country", "form[action="+page+back+"]")
 	b.wantPage(b.post(page, "country", "DE", "number", "171", "return_to", "/demo/settings"), 422,
-		"Example cannot call 171.", "input#number[value=171]", "option[value=DE]", "input[name=return_to]")
+		"Example cannot call 171.", "input#number[value=171]", "option[value=DE]", "form[action="+page+back+"]")
 	b.wantRedirect(b.post(page, "country", "DE", "number", "+49171", "return_to", "/demo/settings"), page+back)
 	b.wantPage(b.get(page), 200, "+49171", "Sending…", "a#check")
 	if w := b.get(page + "/status"); w.Code != 200 || !strings.Contains(w.Body.String(), `"state":"waiting"`) {
@@ -30,7 +30,7 @@ func TestEnrollMethodThatSendsCode(t *testing.T) {
 		b.post(page+"/code", "code", "", "return_to", "/demo/settings"),
 		429,
 		"You can request a new code in 30 seconds.",
-		"input[name=return_to]",
+		"form[action="+page+"/verify"+back+"]",
 	)
 	b.wantPage(b.post(page+"/verify", "code", ""), 422, "Enter the 6-digit code.")
 	b.wantPage(
@@ -143,7 +143,7 @@ func TestFactorAndEmailChangesRequireStepUp(t *testing.T) {
 		b.get(confirm),
 		200,
 		"To change your sign-in settings, enter your password first.",
-		"input[name=return_to]",
+		"form[action="+confirm+"]",
 	)
 	const back = "/settings/2step/call?return_to=%2Fdemo%2Fsettings"
 	b.wantPage(b.post("/settings/confirm", "password", "", "return_to", back), 422, "Enter your password.")
@@ -151,17 +151,18 @@ func TestFactorAndEmailChangesRequireStepUp(t *testing.T) {
 		b.post("/settings/confirm", "password", "wrong horse battery", "return_to", back),
 		422,
 		"The password isn't correct.",
-		"input[name=return_to]",
+		"form[action="+confirm+"]",
 	)
 	b.wantRedirect(
 		b.post("/settings/confirm", "email", annaEmail, "password", annaPassword, "return_to", back),
-		"/signin/verify",
+		"/signin/verify"+strings.TrimPrefix(confirm, "/settings/confirm"),
 	)
 	b.wantRedirect(b.get("/signin"), "/signin/verify")
 	b.wantPage(b.get("/signin/verify"), 200, "Cancel", "a•••@example.com")
 	b.wantPage(b.get("/settings"), 200)
 	before := b.cookies["__Host-session"]
-	b.wantRedirect(b.post("/signin/verify", "code", h.deliverCode()), back)
+	verify := "/signin/verify" + strings.TrimPrefix(confirm, "/settings/confirm")
+	b.wantRedirect(b.post(verify, "code", h.deliverCode()), back)
 	if b.cookies["__Host-session"] == before || b.cookies["__Host-signin"] != "" {
 		t.Error("the cookies have not changed")
 	}

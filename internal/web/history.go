@@ -107,6 +107,10 @@ func (s *Handlers) historyRow(w i18n.Localizer, e audit.Event) historyRow {
 		row.Reason = s.reasonText(w, challenge.StepReason{Reason: trust.Reason(e.Reason)})
 	case e.Kind == audit.SessionCreated && e.Reason == audit.TrustedDevice:
 		row.What = w.Translate("history.session.trusted")
+	case e.Kind == audit.GrantCreated && e.Reason == audit.OtherDevice:
+		row.What = w.Translate("history.grant.device")
+	case e.Kind == audit.ConsentDenied && e.Reason == audit.OtherDevice:
+		row.What = w.Translate("history.consent.device")
 	}
 	if e.Address != "" || e.Browser != "" {
 		row.Browser = origin.DescribeBrowser(trust.ParseBrowser(e.Browser, ""), w.Tag())

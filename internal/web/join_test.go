@@ -18,7 +18,7 @@ const benEmail = "ben@example.com"
 // invite invites Ben and returns the token of the link.
 func (h *testServer) invite(name string) string {
 	h.Helper()
-	token, err := h.Accounts.Invite(h.Context(), benEmail, name, false)
+	token, err := h.Accounts.Invite(h.Context(), account.NewAccount{Email: benEmail, Name: name})
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -173,4 +173,33 @@ func TestChangeName(t *testing.T) {
 		t.Errorf("events: %+v, %v", list, err)
 	}
 	b.wantRedirect(h.newBrowser().post("/settings/name", "name", "Eve"), "/signin")
+}
+
+// A person gives the parts of their name, which are never guessed, and takes them back.
+func TestChangePartsOfTheName(t *testing.T) {
+	h := newTestServer(t)
+	b := h.signInAnna()
+	token, err := h.Accounts.Invite(t.Context(), account.NewAccount{Email: benEmail, Name: "Ben", FamilyName: "  Le  Roux "})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.newBrowser().post("/join", "token", token, "name", "Ben", "password", annaPassword)
+	if a, err := h.Accounts.Find(t.Context(), benEmail); err != nil || a.GivenName != "" || a.FamilyName != "Le Roux" || !a.ProfileChangedAt.Equal(a.CreatedAt) {
+		t.Errorf("invited: %+v, %v", a, err)
+	}
+	b.wantPage(b.get("/settings/name"), http.StatusOK, "input#given_name[autocomplete=given-name]", "input#family_name[autocomplete=family-name]")
+	for field, form := range map[string][]string{
+		"name": {"name", ""}, "given_name": {"name", "Anna", "given_name", "a\u202eb"},
+		"family_name": {"name", "Anna", "family_name", strings.Repeat("x", 65)},
+	} {
+		b.wantPage(b.post("/settings/name", form...), http.StatusUnprocessableEntity, "p#"+field+"-wrong")
+	}
+	for _, want := range [][2]string{{"Anna", "Le Roux"}, {"", "Roux"}, {"", ""}} {
+		h.now = h.now.Add(time.Second)
+		b.wantRedirect(b.post("/settings/name", "name", "Dr. A.", "given_name", " "+want[0], "family_name", want[1]+"  "), "/settings")
+		a, err := h.Accounts.Find(t.Context(), annaEmail)
+		if err != nil || a.Name != "Dr. A." || a.GivenName != want[0] || a.FamilyName != want[1] || !a.ProfileChangedAt.After(a.CreatedAt) {
+			t.Errorf("got %+v, %v", a, err)
+		}
+	}
 }

@@ -44,7 +44,7 @@ func storyMail(lang, key string, brand brand.Brand) delivery.Message {
 	}
 	say := func(key string) string {
 		return w.Translate(key, "Code", code, "Link", "https://signin.example.com/signin/verify#7KQ2M9XPA3HVTN",
-			"Site", "Example & Söhne", "URL", "https://signin.example.com", "Token", token, "What", what, "Count", 7,
+			"Site", "Example & Söhne", "URL", "https://signin.example.com", "Query", "", "Token", token, "What", what, "Count", 7,
 			"Valid", w.Translate("mail.minutes", "Count", 15), "Until", until,
 			"When", w.FormatTime(now), "Browser", w.Translate("browser.on", "Browser", "Firefox", "System", "Windows"),
 			"Address", "203.0.113.5")

@@ -11,10 +11,13 @@ import (
 )
 
 type methodPage struct {
-	Choices []methodChoice
-	Backup  []methodChoice // recovery methods
-	StepUp  bool           // the attempt is a step-up
-	Frozen  time.Time      // until when the account is frozen; zero: it is not
+	ReturnTo   returnTo
+	AccountTag string
+	AppName    string // the app they come from; "": none
+	Choices    []methodChoice
+	Backup     []methodChoice // recovery methods
+	StepUp     bool           // the attempt is a step-up
+	Frozen     time.Time      // until when the account is frozen; zero: it is not
 }
 
 // methodChoice is one method to choose.
@@ -26,7 +29,10 @@ type methodChoice struct {
 // methodView offers the methods, the last used one in this browser first, without the unavailable one ("": none).
 func (s *Handlers) methodView(r *http.Request, p attempt, unavailable string) render.View {
 	last := s.Pages.Cookie(r, render.MethodCookie)
-	m := methodPage{StepUp: p.StepUp, Frozen: p.Frozen}
+	m := methodPage{
+		ReturnTo: p.target.returnTo, AccountTag: s.accountTag(p.Account().ID), AppName: p.target.ClientName,
+		StepUp: p.StepUp, Frozen: p.Frozen,
+	}
 	for _, o := range p.Offers {
 		words := s.methodWords(s.Pages.Localizer(r), o.About, o.Masked)
 		c := methodChoice{o.Method, words.Name, words.ChoiceLabel, o.Method == last && !o.Backup}
@@ -49,13 +55,13 @@ func (s *Handlers) showMethods(w http.ResponseWriter, r *http.Request, p attempt
 	case step == "":
 		return challenge.ErrNoAttempt
 	case step == "/signin/verify" && len(p.Offers) < 2:
-		return redirect(w, r, step)
+		return redirect(w, r, p.target.At(step))
 	}
 	return s.render(w, r, s.methodView(r, p, ""))
 }
 
 func (s *Handlers) handleChooseMethod(w http.ResponseWriter, r *http.Request, p attempt) error {
-	form, err := render.ParseForm(w, r, "method")
+	form, err := s.parseAttemptForm(w, r, p, "method")
 	if err != nil {
 		return err
 	}
@@ -72,7 +78,7 @@ func (s *Handlers) handleChooseMethod(w http.ResponseWriter, r *http.Request, p 
 	if err != nil {
 		return s.renderFormError(w, r, s.methodView(r, p, ""), "", err)
 	}
-	return redirect(w, r, "/signin/verify")
+	return redirect(w, r, p.target.At("/signin/verify"))
 }
 
 // renderMethodUnavailable says until when a method is unavailable, and offers the others.

@@ -289,7 +289,7 @@ func withProblem(view render.View, p render.Problem) render.View {
 
 func enrollStories(t *testing.T, lang string) []story {
 	s, r := newTestHandlers(), requestInLanguage(lang)
-	at := func(m factor.Method, back string) enrollment {
+	at := func(m factor.Method, back returnTo) enrollment {
 		_, e, err := s.newEnrollment(httptest.NewRecorder(), r, signedIn{jane}, m.Info())
 		if err != nil {
 			t.Fatal(err)
@@ -326,7 +326,7 @@ func enrollStories(t *testing.T, lang string) []story {
 				"Country/Region",
 				"Phone number",
 				"Call me",
-				"input[name=return_to]",
+				"form[action=/settings/2step/call?return_to=%2Fdemo%2Fsettings]",
 				"Choose…",
 				"2-Step Call Number",
 			},
@@ -338,7 +338,8 @@ func enrollStories(t *testing.T, lang string) []story {
 				"input#number[value=12<b>]",
 				"option[selected]",
 				"input#number[autofocus]",
-			}, []string{"input[name=return_to]"}},
+				"form[action=/settings/2step/call]",
+			}, nil},
 		{"enroll-call-edit", s.buildEnrollView(r, at(call{}, ""), nil, []enroll.EnrolledFactor{number}), 200,
 			[]string{
 				"+49 171 2345678",
@@ -375,9 +376,8 @@ func enrollStories(t *testing.T, lang string) []story {
 				"button#verify",
 				"ol",
 				"Scan QR Code",
-				"input[name=return_to]",
 				"button[data-copy=secret]",
-				"form[action=/settings/2step/app/verify]",
+				"form[action=/settings/2step/app/verify?return_to=%2Fdemo%2Fsettings]",
 			},
 			[]string{"button[formaction]", "p#delivery", "svg[style]", "button[disabled]", "Continue", "input#code[autofocus]"}},
 		{

@@ -33,15 +33,22 @@ var (
 	undoDone      = notice{Title: "undo.done.title", Texts: []string{"undo.done"}, Link: "undo.forgot", To: "/forgot"}
 	undoRequested = notice{Title: "undo.requested.title", Texts: []string{"undo.requested", "undo.requested.then"},
 		Link: "undo.signin", To: "/signin"}
+	replaced = notice{
+		Title: "replaced.title", Texts: []string{"replaced.text"}, Link: "replaced.button", To: "/signin",
+	}
 	passwordDone = notice{
 		Title: "password.done.title", Texts: []string{"password.done.text"}, Link: "settings.back", To: "/settings",
 	}
 )
 
-func noticeView(n notice) render.View {
+// noticeView returns the page of a notice, whose links carry the return target on.
+func noticeView(n notice, back returnTo) render.View {
+	n.To, n.MoreTo = back.At(n.To), back.At(n.MoreTo)
 	return render.View{Template: "notice", Title: n.Title, Data: n}
 }
 
-func (s *Handlers) showNotice(n notice) render.Handler {
-	return func(w http.ResponseWriter, r *http.Request) error { return s.render(w, r, noticeView(n)) }
+func showNotice(s *Handlers, n notice) targetHandler {
+	return func(w http.ResponseWriter, r *http.Request, target returnTarget) error {
+		return s.render(w, r, noticeView(n, target.returnTo))
+	}
 }

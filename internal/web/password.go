@@ -3,7 +3,6 @@ package web
 import (
 	"errors"
 	"net/http"
-	"net/url"
 
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/render"
@@ -11,7 +10,10 @@ import (
 )
 
 // passwordPage has the address for password managers only.
-type passwordPage struct{ Email, ReturnTo string }
+type passwordPage struct {
+	Email    string
+	ReturnTo returnTo
+}
 
 func passwordView(who session.Session, g returnTarget) render.View {
 	return render.View{
@@ -22,21 +24,13 @@ func passwordView(who session.Session, g returnTarget) render.View {
 	}
 }
 
-// passwordURL returns /settings/password or a path below it, with return_to.
-func passwordURL(below string, g returnTarget) string {
-	if g.returnTo == "" {
-		return "/settings/password" + below
-	}
-	return "/settings/password" + below + "?" + url.Values{"return_to": {g.returnTo}}.Encode()
-}
-
 func (s *Handlers) showPassword(w http.ResponseWriter, r *http.Request, who signedIn) error {
-	r, target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
+	r, target, err := s.parseReturnTarget(w, r, nil)
 	if err != nil {
 		return err
 	}
 	if !who.RecentlyAuthenticated(s.Pages.CurrentTime()) {
-		return redirectToStepUp(w, r, passwordURL("", target))
+		return redirectToStepUp(w, r, target.At("/settings/password"))
 	}
 	return s.render(w, r, passwordView(who.Session, target))
 }
@@ -47,7 +41,7 @@ func (s *Handlers) handleChangePassword(w http.ResponseWriter, r *http.Request, 
 	if err != nil {
 		return err
 	}
-	r, target, err := s.parseReturnTarget(w, r, form["return_to"])
+	r, target, err := s.parseReturnTarget(w, r, form)
 	if err != nil {
 		return err
 	}
@@ -61,7 +55,7 @@ func (s *Handlers) handleChangePassword(w http.ResponseWriter, r *http.Request, 
 		r.Context(), who.Session, form["current"], form["password"], s.Pages.Origin(r),
 	)
 	if errors.Is(err, session.ErrStepUpRequired) {
-		return redirectToStepUp(w, r, passwordURL("", target))
+		return redirectToStepUp(w, r, target.At("/settings/password"))
 	}
 	if errors.Is(err, account.ErrCredentials) {
 		view.Status, view.Problems = http.StatusUnprocessableEntity, []render.Problem{
@@ -73,17 +67,17 @@ func (s *Handlers) handleChangePassword(w http.ResponseWriter, r *http.Request, 
 		return s.renderFormError(w, r, view, "password", err)
 	}
 	s.setSessionCookie(w, token, who.Session)
-	return redirect(w, r, passwordURL("/done", target))
+	return redirect(w, r, target.At("/settings/password/done"))
 }
 
 func (s *Handlers) showPasswordChanged(w http.ResponseWriter, r *http.Request, _ signedIn) error {
-	r, target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
+	r, target, err := s.parseReturnTarget(w, r, nil)
 	if err != nil {
 		return err
 	}
 	done := passwordDone
 	if target.returnTo != "" {
-		done.Link, done.To = "draft.continue", target.returnTo
+		done.Link, done.To = "draft.continue", string(target.returnTo)
 	}
-	return s.render(w, r, noticeView(done))
+	return s.render(w, r, noticeView(done, ""))
 }

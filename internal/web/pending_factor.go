@@ -20,7 +20,7 @@ type enrollPage struct {
 	Words            factor.Words
 	Intro            []string
 	BasePath         string
-	ReturnTo         string
+	ReturnTo         returnTo
 	Fields           []enrollField
 	Factors          []factorRow
 	ReplacesExisting bool   // the new factor replaces the existing one
@@ -28,6 +28,9 @@ type enrollPage struct {
 	AutoSubmit       bool   // the script submits the form
 	Confirm          string // confirms the input if the form is sent again, see factor.UserError
 }
+
+// FormURL returns the address of a form at or below this page.
+func (p enrollPage) FormURL(below string) string { return p.ReturnTo.At(p.BasePath + below) }
 
 // enrollField is one field of the form.
 type enrollField struct {
@@ -114,10 +117,11 @@ func (s *Handlers) factorRows(r *http.Request, words factor.Words, all []enroll.
 // pendingFactorPage is a new factor that is not verified yet. It is the only page that shows secrets.
 type pendingFactorPage struct {
 	deliveryStatus
-	Words              factor.Words
-	BasePath, ReturnTo string
-	Destination        string
-	Intro              []string
+	Words       factor.Words
+	BasePath    string
+	ReturnTo    returnTo
+	Destination string
+	Intro       []string
 	// With a Secret, Intro is a numbered list. The QR code and the key are in one step, the field for the code in another.
 	ScanStep, AnswerStep int
 	QR                   qrCode
@@ -132,6 +136,9 @@ type pendingFactorPage struct {
 	Email             string
 	Today             time.Time
 }
+
+// FormURL returns the address of a form below this page.
+func (p pendingFactorPage) FormURL(below string) string { return p.ReturnTo.At(p.BasePath + below) }
 
 // loadPendingFactorPage returns the page of the pending factor, or enroll.ErrNoPendingFactor.
 func (s *Handlers) loadPendingFactorPage(

@@ -9,7 +9,10 @@ import (
 )
 
 // resetPage has the token alone at first. Email is known once the token was sent.
-type resetPage struct{ Token, Email string }
+type resetPage struct {
+	ReturnTo     returnTo
+	Token, Email string
+}
 
 func resetView(p resetPage) render.View {
 	focus := "token"
@@ -19,18 +22,18 @@ func resetView(p resetPage) render.View {
 	return render.View{Template: "reset", Title: "reset.title", Focus: focus, Data: p}
 }
 
-func (s *Handlers) showResetPassword(w http.ResponseWriter, r *http.Request) error {
-	return s.render(w, r, resetView(resetPage{}))
+func (s *Handlers) showResetPassword(w http.ResponseWriter, r *http.Request, target returnTarget) error {
+	return s.render(w, r, resetView(resetPage{ReturnTo: target.returnTo}))
 }
 
 // handleResetPassword takes two forms. The first has only the token, and shows whose password it changes; it changes
 // nothing. The second sets the password. It never signs in: access to a mailbox is one factor, not two.
-func (s *Handlers) handleResetPassword(w http.ResponseWriter, r *http.Request) error {
+func (s *Handlers) handleResetPassword(w http.ResponseWriter, r *http.Request, target returnTarget) error {
 	form, err := render.ParseForm(w, r, "token", "password")
 	if err != nil {
 		return err
 	}
-	p := resetPage{Token: form["token"]}
+	p := resetPage{ReturnTo: target.returnTo, Token: form["token"]}
 	view := resetView(p)
 	if view.Problems = emptyFieldProblems(form, tokenEmpty); view.Problems != nil {
 		view.Status = http.StatusUnprocessableEntity
@@ -55,7 +58,7 @@ func (s *Handlers) handleResetPassword(w http.ResponseWriter, r *http.Request) e
 		return s.renderFormError(w, r, complete, mailedLinkErrorField(err), err)
 	}
 	s.rememberEmail(w, p.Email)
-	return redirect(w, r, "/reset/done")
+	return redirect(w, r, target.At("/reset/done"))
 }
 
 var (

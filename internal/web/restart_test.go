@@ -15,7 +15,7 @@ const backToDevices = "?return_to=%2Fsettings%2Fdevices"
 func (b *testBrowser) enterPassword() {
 	b.Helper()
 	w := b.post("/signin", "email", annaEmail, "password", annaPassword, "return_to", "/settings/devices")
-	b.wantRedirect(w, "/signin/verify")
+	b.wantRedirect(w, "/signin/verify"+backToDevices)
 }
 
 // wantRestarted checks that a response leads to the sign-in page with the address and the return target, and that the
@@ -27,10 +27,10 @@ func (b *testBrowser) wantRestarted(w *httptest.ResponseRecorder) {
 		b.Errorf("the response sets the cookie %s", set.Name)
 	}
 	b.wantPage(b.get("/signin"+backToDevices), 200, "input#email[value="+annaEmail+"]", "input#password[autofocus]",
-		"input[name=return_to]", "To try again, enter your password.")
+		"form[action=/signin"+backToDevices+"]", "To try again, enter your password.")
 	b.now = b.now.Add(time.Hour) // the limits of the mailbox stay as they were
 	b.enterPassword()
-	b.wantRedirect(b.post("/signin/verify", "code", b.deliverCode()), "/settings/devices")
+	b.wantRedirect(b.post("/signin/verify"+backToDevices, "code", b.deliverCode()), "/settings/devices")
 }
 
 // A person who is late gets a new code with one click, in the same sign-in while it lasts.
@@ -40,10 +40,10 @@ func TestLateCodeInTheSameSignIn(t *testing.T) {
 	b.enterPassword()
 	old := h.deliverCode()
 	h.now = h.now.Add(16 * time.Minute)
-	b.wantPage(b.post("/signin/verify", "code", old), 422, "Please try again, or request a new code.",
-		"button[formaction=/signin/code]", "button#again-button")
-	b.wantRedirect(b.post("/signin/code"), "/signin/verify")
-	b.wantRedirect(b.post("/signin/verify", "code", h.deliverCode()), "/settings/devices")
+	b.wantPage(b.post("/signin/verify"+backToDevices, "code", old), 422, "Please try again, or request a new code.",
+		"button[formaction=/signin/code"+backToDevices+"]", "button#again-button")
+	b.wantRedirect(b.post("/signin/code"+backToDevices), "/signin/verify"+backToDevices)
+	b.wantRedirect(b.post("/signin/verify"+backToDevices, "code", h.deliverCode()), "/settings/devices")
 }
 
 // Whatever ended a sign-in, one click leads to a new one with the same address and return target.
@@ -51,41 +51,41 @@ func TestRestartKeepsAddressAndReturnTarget(t *testing.T) {
 	for name, end := range map[string]func(*testServer, *testBrowser) *httptest.ResponseRecorder{
 		"expired, new code": func(h *testServer, b *testBrowser) *httptest.ResponseRecorder {
 			h.now = h.now.Add(challenge.TTL + time.Second)
-			return b.post("/signin/code", "code", "")
+			return b.post("/signin/code"+backToDevices, "code", "")
 		},
 		"expired, code, new code": func(h *testServer, b *testBrowser) *httptest.ResponseRecorder {
 			h.now = h.now.Add(challenge.TTL + time.Second)
-			b.wantPage(b.post("/signin/verify", "code", "000000"), 422, "button[formaction=/signin/code]",
+			b.wantPage(b.post("/signin/verify"+backToDevices, "code", "000000"), 422, "button[formaction=/signin/code"+backToDevices+"]",
 				"You'll need to enter your password again.")
-			return b.post("/signin/code", "code", "")
+			return b.post("/signin/code"+backToDevices, "code", "")
 		},
 		"expired, reload": func(h *testServer, b *testBrowser) *httptest.ResponseRecorder {
 			h.now = h.now.Add(challenge.TTL + time.Second)
-			return b.get("/signin/verify")
+			return b.get("/signin/verify" + backToDevices)
 		},
 		"expired, other method": func(h *testServer, b *testBrowser) *httptest.ResponseRecorder {
 			h.now = h.now.Add(challenge.TTL + time.Second)
-			return b.post("/signin/method", "method", "post")
+			return b.post("/signin/method"+backToDevices, "method", "post")
 		},
 		"no more codes": func(h *testServer, b *testBrowser) *httptest.ResponseRecorder {
 			for range challenge.MaxMessages - 1 {
 				h.now = h.now.Add(2 * time.Minute)
-				b.wantRedirect(b.post("/signin/code"), "/signin/verify")
+				b.wantRedirect(b.post("/signin/code"+backToDevices), "/signin/verify"+backToDevices)
 			}
 			h.now = h.now.Add(2 * time.Minute)
-			b.wantPage(b.get("/signin/verify"), 200, "button[formaction=/signin/code]",
+			b.wantPage(b.get("/signin/verify"+backToDevices), 200, "button[formaction=/signin/code"+backToDevices+"]",
 				"You'll need to enter your password again.")
-			return b.post("/signin/code")
+			return b.post("/signin/code" + backToDevices)
 		},
 		"too many wrong codes": func(h *testServer, b *testBrowser) *httptest.ResponseRecorder {
 			b.useUpGuesses()
-			b.wantPage(b.get("/signin/verify"), 429, "form[action=/signin/cancel]", "input[name=again]")
-			return b.post("/signin/cancel", "again", "1")
+			b.wantPage(b.get("/signin/verify"+backToDevices), 429, "form[action=/signin/cancel"+backToDevices+"]", "input[name=again]")
+			return b.post("/signin/cancel"+backToDevices, "again", "1")
 		},
 		"too many wrong codes, new code on an old page": func(h *testServer, b *testBrowser) *httptest.ResponseRecorder {
 			b.useUpGuesses()
-			b.wantPage(b.post("/signin/code"), 429, "Too many failed attempts.", "input[name=again]")
-			return b.post("/signin/cancel", "again", "1")
+			b.wantPage(b.post("/signin/code"+backToDevices), 429, "Too many failed attempts.", "input[name=again]")
+			return b.post("/signin/cancel"+backToDevices, "again", "1")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -104,7 +104,7 @@ func (b *testBrowser) useUpGuesses() {
 	wrong := differentCode(b.deliverCode())
 	for range challenge.MaxGuesses {
 		b.now = b.now.Add(15 * time.Second)
-		b.wantPage(b.post("/signin/verify", "code", wrong), 422)
+		b.wantPage(b.post("/signin/verify"+backToDevices, "code", wrong), 422)
 	}
 }
 
@@ -114,9 +114,9 @@ func TestRestartEndsTheAttempt(t *testing.T) {
 	b := h.newBrowser()
 	b.enterPassword()
 	code := h.deliverCode()
-	b.wantRedirect(b.post("/signin/cancel", "again", "1"), "/signin"+backToDevices)
-	b.wantPage(b.post("/signin/verify", "code", code), 422, "does not match our records")
-	b.wantRedirect(b.get("/signin/verify"), "/signin"+backToDevices)
+	b.wantRedirect(b.post("/signin/cancel"+backToDevices, "again", "1"), "/signin"+backToDevices)
+	b.wantPage(b.post("/signin/verify"+backToDevices, "code", code), 422, "does not match our records")
+	b.wantRedirect(b.get("/signin/verify"+backToDevices), "/signin"+backToDevices)
 }
 
 // The address is filled in for the person who entered it, not for the next one.
@@ -129,7 +129,7 @@ func TestRestartForgetsAddress(t *testing.T) {
 		"later":           func(h *testServer, b *testBrowser) { h.now = h.now.Add(maxEmailAge + time.Second) },
 		"signed in": func(h *testServer, b *testBrowser) {
 			token := b.cookies["__Host-signin"]
-			b.wantRedirect(b.post("/signin/verify", "code", h.deliverCode()), "/settings/devices")
+			b.wantRedirect(b.post("/signin/verify"+backToDevices, "code", h.deliverCode()), "/settings/devices")
 			b.post("/signout")
 			b.cookies["__Host-signin"] = token
 		},
@@ -150,33 +150,34 @@ func TestRestartForgetsAddress(t *testing.T) {
 
 // A step-up that has ended starts again at the password, and then leads to the same page.
 func TestRestartStepUp(t *testing.T) {
+	const backToEmail = "?return_to=%2Fsettings%2Femail"
 	for name, end := range map[string]func(*testServer, *testBrowser) *httptest.ResponseRecorder{
 		"expired": func(h *testServer, b *testBrowser) *httptest.ResponseRecorder {
 			h.now = h.now.Add(challenge.TTL + time.Second)
-			return b.post("/signin/code")
+			return b.post("/signin/code" + backToEmail)
 		},
 		"expired, reload": func(h *testServer, b *testBrowser) *httptest.ResponseRecorder {
 			h.now = h.now.Add(challenge.TTL + time.Second)
-			return b.get("/signin/verify")
+			return b.get("/signin/verify" + backToEmail)
 		},
 		"too many wrong codes": func(h *testServer, b *testBrowser) *httptest.ResponseRecorder {
 			b.useUpGuesses()
-			b.wantPage(b.post("/signin/code"), 429, "a[href=/settings/confirm?return_to=%2Fsettings%2Femail]")
-			return b.post("/signin/cancel", "again", "1")
+			b.wantPage(b.post("/signin/code"+backToEmail), 429, "a[href=/settings/confirm"+backToEmail+"]")
+			return b.post("/signin/cancel"+backToEmail, "again", "1")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newTestServer(t)
 			b := h.signInAnna()
 			h.now = h.now.Add(11 * time.Minute)
-			const confirm = "/settings/confirm?return_to=%2Fsettings%2Femail"
+			const confirm = "/settings/confirm" + backToEmail
 			b.wantRedirect(b.get("/settings/email"), confirm)
 			w := b.post("/settings/confirm", "password", annaPassword, "return_to", "/settings/email")
-			b.wantRedirect(w, "/signin/verify")
+			b.wantRedirect(w, "/signin/verify"+backToEmail)
 			b.wantRedirect(end(h, b), confirm)
 			w = b.post("/settings/confirm", "password", annaPassword, "return_to", "/settings/email")
-			b.wantRedirect(w, "/signin/verify")
-			b.wantRedirect(b.post("/signin/verify", "code", h.deliverCode()), "/settings/email")
+			b.wantRedirect(w, "/signin/verify"+backToEmail)
+			b.wantRedirect(b.post("/signin/verify"+backToEmail, "code", h.deliverCode()), "/settings/email")
 		})
 	}
 }

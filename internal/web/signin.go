@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
-	"net/url"
 	"time"
 
 	"twostep.example/twostep/internal/account"
@@ -18,18 +17,19 @@ import (
 )
 
 type signInPage struct {
-	Email, ReturnTo string
-	ClientName      string // the app they come from; "": none
-	Restarted       bool   // the sign-in before has ended, and the address is its
-	OffersStay      bool   // people choose whether to stay signed in
-	Stay            bool   // the choice
-	SignUp          bool
-	CookiesBlocked  bool   // the browser does not store cookies
-	Domain          string // the public URL, for the browser settings
+	Email          string
+	ReturnTo       returnTo
+	ClientName     string // the app they come from; "": none
+	Restarted      bool   // the sign-in before has ended, and the address is its
+	OffersStay     bool   // people choose whether to stay signed in
+	Stay           bool   // the choice
+	SignUp         bool
+	CookiesBlocked bool   // the browser does not store cookies
+	Domain         string // the public URL, for the browser settings
 }
 
 func (s *Handlers) showSignIn(w http.ResponseWriter, r *http.Request) error {
-	r, target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
+	r, target, err := s.parseReturnTarget(w, r, nil)
 	if err != nil {
 		return err
 	}
@@ -102,14 +102,19 @@ func (s *Handlers) resumeURL(r *http.Request, p attempt, target returnTarget) (s
 	if !hasSession && !errors.Is(err, session.ErrNoSession) {
 		return "", err
 	}
-	if next := s.nextStepPath(p); next != "" && hasSession == p.StepUp && (target.ClientName == "" ||
-		target.returnTo == p.ReturnTo) { // not for another app
-		return next, nil
+	if next := s.nextStepPath(p); next != "" && hasSession == p.StepUp && serves(p, target) {
+		return target.At(next), nil
 	}
 	if hasSession {
 		return target.urlOrSettings(), nil
 	}
 	return "", nil
+}
+
+// serves reports whether completing an attempt p is enough for the target, in the account that it suggests.
+func serves(p attempt, target returnTarget) bool {
+	hint, err := account.ParseEmail(target.LoginHint)
+	return target.MinLevel <= p.Level && (err != nil || hint == p.Account().Email)
 }
 
 // nextStepPath returns the page of the next step of an attempt; "" if the attempt has ended.
@@ -146,7 +151,7 @@ func (s *Handlers) handleSignIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	r, target, err := s.parseReturnTarget(w, r, form["return_to"])
+	r, target, err := s.parseReturnTarget(w, r, form)
 	if err != nil {
 		return err
 	}
@@ -158,8 +163,15 @@ func (s *Handlers) handleSignIn(w http.ResponseWriter, r *http.Request) error {
 		view.Status = http.StatusUnprocessableEntity
 		return s.render(w, r, view)
 	}
+	done, err := s.isSignedInFor(r, target, form["email"])
+	if err != nil {
+		return err
+	}
+	if done {
+		return redirect(w, r, target.urlOrSettings())
+	}
 	result, err := s.SignIns.Start(r.Context(), signin.Credentials{
-		Email: form["email"], Password: form["password"], ReturnTo: target.returnTo,
+		Email: form["email"], Password: form["password"], LinkQuery: linkQuery(target),
 		SkipTrust: target.NeedsFullSignIn, Level: target.MinLevel,
 		AttemptToken: s.Pages.Cookie(r, render.SignInCookie), StaySignedIn: form["stay"] != "",
 	}, s.Pages.Origin(r))
@@ -177,12 +189,26 @@ func (s *Handlers) handleSignIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.Pages.SetProbeCookie(w, r)
 	s.Pages.SetCookie(w, render.SignInCookie, result.Attempt)
-	return redirect(w, r, "/signin/verify")
+	return redirect(w, r, target.At("/signin/verify"))
 }
 
 // setSessionCookie replaces the cookie of a session that has a new token. The cookie ends when it did before.
 func (s *Handlers) setSessionCookie(w http.ResponseWriter, token string, who session.Session) {
 	s.Pages.SetPersistentCookie(w, render.SessionCookie, token, who.CookieMaxAge(s.Pages.CurrentTime()))
+}
+
+// isSignedInFor reports whether another tab has signed this account in, so that this one goes on to its target, which
+// checks what it requires. A second session would end the first one, and with it the grants of apps.
+func (s *Handlers) isSignedInFor(r *http.Request, target returnTarget, address string) (bool, error) {
+	email, err := account.ParseEmail(address)
+	if target.returnTo == "" || err != nil {
+		return false, nil
+	}
+	who, err := s.requireSession(r)
+	if errors.Is(err, session.ErrNoSession) {
+		return false, nil
+	}
+	return err == nil && email == who.Account.Email, err
 }
 
 // deviceCookieMaxAge is how long a device is known.
@@ -239,38 +265,41 @@ func (s *Handlers) restart(w http.ResponseWriter, r *http.Request, p attempt) er
 
 // restartURL returns the page where the person of an ended attempt starts again, with the same return target.
 func restartURL(p attempt) string {
-	switch {
-	case p.StepUp:
+	if p.StepUp {
 		return render.StepUpURL(p.target.urlOrSettings(), http.MethodGet)
-	case p.target.returnTo != "":
-		return "/signin?" + url.Values{"return_to": {p.target.returnTo}}.Encode()
 	}
-	return "/signin"
+	return p.target.At("/signin")
 }
 
 // handleCancelSignIn ends the attempt, so that somebody else can sign in. It succeeds without an attempt too. With
 // "again", the same person starts again, see restart.
 func (s *Handlers) handleCancelSignIn(w http.ResponseWriter, r *http.Request) error {
-	form, err := render.ParseForm(w, r, "again")
+	r, target, err := s.parseReturnTarget(w, r, nil)
 	if err != nil {
 		return err
 	}
-	if form["again"] != "" {
-		p, err := s.requireAttempt(r)
-		if err == nil {
-			r, p.target, err = s.parseReturnTarget(w, r, p.ReturnTo)
-		}
-		if err != nil {
-			return err
-		}
-		return s.restart(w, r, p)
+	form, err := render.ParseForm(w, r, "again", accountTag)
+	if err != nil {
+		return err
 	}
-	token := s.Pages.Cookie(r, render.SignInCookie)
-	if token != "" {
-		if err := s.Challenges.Cancel(r.Context(), token); err != nil {
-			return err
-		}
+	p, err := s.requireAttempt(r)
+	p.target = target
+	switch {
+	case err == nil && s.checkAccountTag(form[accountTag], p.Account().ID) != nil:
+		return s.render(w, r, replacedView(target))
+	case err == nil && form["again"] != "":
+		return s.restart(w, r, p)
+	case err == nil:
+		err = s.Challenges.Cancel(r.Context(), s.Pages.Cookie(r, render.SignInCookie))
+	case errors.Is(err, challenge.ErrNoAttempt) && form["again"] == "":
+		err = nil
+	}
+	if err != nil {
+		return err
 	}
 	s.Pages.ClearCookie(w, render.SignInCookie)
-	return redirect(w, r, "/signin")
+	if p.Attempt != nil && p.StepUp && target.RequestToken == "" { // the page that requires the step-up would ask again
+		return redirect(w, r, "/settings")
+	}
+	return redirect(w, r, target.At("/signin"))
 }

@@ -27,7 +27,7 @@ func (s *Handlers) handleSignOut(w http.ResponseWriter, r *http.Request) error {
 func (s *Handlers) showSignedOut(w http.ResponseWriter, r *http.Request) error {
 	_, err := s.requireSession(r)
 	if errors.Is(err, session.ErrNoSession) {
-		return s.render(w, r, noticeView(signOutDone))
+		return s.render(w, r, noticeView(signOutDone, ""))
 	}
 	if err != nil {
 		return err

@@ -7,21 +7,24 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-type signUpPage struct{ Email, Name string }
+type signUpPage struct {
+	ReturnTo    returnTo
+	Email, Name string
+}
 
 func signUpView(p signUpPage) render.View {
 	return render.View{Template: "signup", Title: "signup.title", Focus: "email", Data: p}
 }
 
-func (s *Handlers) showSignUp(w http.ResponseWriter, r *http.Request) error {
+func (s *Handlers) showSignUp(w http.ResponseWriter, r *http.Request, target returnTarget) error {
 	if !s.Accounts.SignUpOpen() {
 		return account.ErrSignUpClosed
 	}
-	return s.render(w, r, signUpView(signUpPage{}))
+	return s.render(w, r, signUpView(signUpPage{ReturnTo: target.returnTo}))
 }
 
 // handleSignUp gives the same response whether or not the address has an account.
-func (s *Handlers) handleSignUp(w http.ResponseWriter, r *http.Request) error {
+func (s *Handlers) handleSignUp(w http.ResponseWriter, r *http.Request, target returnTarget) error {
 	form, err := render.ParseForm(w, r, "email", "name")
 	if err != nil {
 		return err
@@ -29,14 +32,15 @@ func (s *Handlers) handleSignUp(w http.ResponseWriter, r *http.Request) error {
 	if !s.Accounts.SignUpOpen() {
 		return account.ErrSignUpClosed
 	}
-	view := signUpView(signUpPage{form["email"], form["name"]})
+	view := signUpView(signUpPage{target.returnTo, form["email"], form["name"]})
 	if view.Problems = emptyFieldProblems(form, render.Problem{Field: "email", Key: "problem.email.empty"},
 		nameEmpty); view.Problems != nil {
 		view.Status = http.StatusUnprocessableEntity
 		return s.render(w, r, view)
 	}
-	if err := s.Accounts.SignUp(r.Context(), form["email"], form["name"], s.Pages.Origin(r)); err != nil {
+	err = s.Accounts.SignUp(r.Context(), form["email"], form["name"], linkQuery(target), s.Pages.Origin(r))
+	if err != nil {
 		return s.renderFormError(w, r, view, mailedLinkErrorField(err), err)
 	}
-	return redirect(w, r, "/signup/sent")
+	return redirect(w, r, target.At("/signup/sent"))
 }

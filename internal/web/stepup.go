@@ -12,10 +12,11 @@ import (
 
 // stepUpPage has the address for password managers only.
 type stepUpPage struct {
-	Email, ReturnTo string
-	ClientName      string // the app that requires it; "": this site
-	RequestToken    string // of the waiting authorization request; "": it cannot be declined
-	SubjectFixed    bool   // another account cannot be used
+	Email        string
+	ReturnTo     returnTo
+	ClientName   string // the app that requires it; "": this site
+	RequestToken string // of the waiting authorization request; "": it cannot be declined
+	SubjectFixed bool   // another account cannot be used
 }
 
 func stepUpView(who session.Session, g returnTarget) render.View {
@@ -29,7 +30,7 @@ func stepUpView(who session.Session, g returnTarget) render.View {
 
 // showStepUp asks for the password before a change of how the person signs in. The second step follows as in a sign-in.
 func (s *Handlers) showStepUp(w http.ResponseWriter, r *http.Request, who signedIn) error {
-	r, target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
+	r, target, err := s.parseReturnTarget(w, r, nil)
 	if err != nil {
 		return err
 	}
@@ -45,7 +46,7 @@ func (s *Handlers) handleStepUp(w http.ResponseWriter, r *http.Request, who sign
 	if err != nil {
 		return err
 	}
-	r, target, err := s.parseReturnTarget(w, r, form["return_to"])
+	r, target, err := s.parseReturnTarget(w, r, form)
 	if err != nil {
 		return err
 	}
@@ -58,7 +59,10 @@ func (s *Handlers) handleStepUp(w http.ResponseWriter, r *http.Request, who sign
 	token, err := s.SignIns.StepUp(
 		r.Context(),
 		who.Session,
-		signin.StepUpRequest{Password: form["password"], ReturnTo: target.returnTo, Level: target.MinLevel},
+		signin.StepUpRequest{
+			Password: form["password"], LinkQuery: linkQuery(target), Level: target.MinLevel,
+			AttemptToken: s.Pages.Cookie(r, render.SignInCookie),
+		},
 		s.Pages.Origin(r),
 	)
 	if errors.Is(err, account.ErrCredentials) {
@@ -71,7 +75,7 @@ func (s *Handlers) handleStepUp(w http.ResponseWriter, r *http.Request, who sign
 		return s.renderFormError(w, r, view, "password", err)
 	}
 	s.Pages.SetCookie(w, render.SignInCookie, token)
-	return redirect(w, r, "/signin/verify")
+	return redirect(w, r, target.At("/signin/verify"))
 }
 
 // redirectToStepUp redirects to the step-up page, which leads back to address.

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,12 +39,21 @@ func newTestHandlers() *Handlers {
 	return &Handlers{
 		Accounts: &account.Accounts{}, Devices: &device.Devices{Policy: trust.Policy{TTL: trust.MaxTTL}},
 		Challenges: &challenge.Challenges{
+			Keys:    storyKeys(),
 			Methods: []factor.Method{post{}, call{}, app{}, paper{}},
 			Email:   challenge.EmailPolicy{PauseAfterReset: challenge.EmailPauseAfterReset},
 		},
 		Pages: &render.Renderer{Site: "Example & Söhne", Now: func() time.Time { return now }},
 	}
 }
+
+var storyKeys = sync.OnceValue(func() *seal.KeyRing {
+	keys, err := seal.ParseKeyRing(seal.NewKeyLine())
+	if err != nil {
+		panic(err)
+	}
+	return keys
+})
 
 func exampleAttempt(change func(*challenge.State)) attempt {
 	p := challenge.State{
@@ -57,7 +67,7 @@ func exampleAttempt(change func(*challenge.State)) attempt {
 		},
 	}
 	change(&p)
-	return attempt{Attempt: &challenge.Attempt{State: p}, target: returnTarget{returnTo: p.ReturnTo}}
+	return attempt{Attempt: &challenge.Attempt{State: p}}
 }
 
 var jane = session.Session{
@@ -132,13 +142,14 @@ func signInStories(t *testing.T, lang string) []story {
 				"button[aria-controls=password]",
 				"Sign in",
 			},
-			[]string{"input[name=return_to]", "input#password[value]", "input[maxlength]", "p[role=alert]"}},
+			[]string{"input#password[value]", "input[maxlength]", "p[role=alert]"}},
 		{"signin-wrong", mustWithFieldError(t, typed, "", account.ErrCredentials), 422,
 			[]string{
 				"p#problem[role=alert]",
 				"The email or password isn't correct.",
 				"input#password[autofocus]",
-				"input[name=return_to]",
+				"form[action=/signin?return_to=%2Fsettings%2Fsessions]",
+				"a[href=/forgot?return_to=%2Fsettings%2Fsessions]",
 				"Error: Sign in",
 			},
 			[]string{"input#password[value]", "a[href=/signup]", "main script"}},
@@ -217,13 +228,18 @@ const probe = "probe=1700000000"
 
 func verifyStories(t *testing.T, lang string) []story {
 	s, r := newTestHandlers(), requestInLanguage(lang)
-	page := func(change func(*challenge.State)) verifyPage {
-		v, err := s.newVerifyPage(r, exampleAttempt(change))
+	pageOf := func(p attempt) verifyPage {
+		v, err := s.newVerifyPage(r, p)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return v
 	}
+	page := func(change func(*challenge.State)) verifyPage { return pageOf(exampleAttempt(change)) }
+	fromApp := exampleAttempt(func(*challenge.State) {})
+	fromApp.target = returnTarget{"/oauth2/continue?request=x", grant.ReturnTarget{ClientName: "Books"}}
+	stepUp := exampleAttempt(func(p *challenge.State) { p.StepUp = true })
+	stepUp.target.returnTo = "/settings/email"
 	view := func(change func(*challenge.State)) render.View { return verifyView(page(change)) }
 	same := func(*challenge.State) {}
 	blind := func(change func(*challenge.State)) render.View {
@@ -402,6 +418,10 @@ func verifyStories(t *testing.T, lang string) []story {
 			},
 			[]string{wrongCodeText},
 		},
+		{"verify-app", verifyView(pageOf(fromApp)), 200,
+			[]string{"You'll continue to Books.",
+				"form[action=/signin/verify?return_to=%2Foauth2%2Fcontinue%3Frequest%3Dx]",
+				"form[action=/signin/cancel?return_to=%2Foauth2%2Fcontinue%3Frequest%3Dx]"}, nil},
 		{
 			"verify-stepup",
 			view(func(p *challenge.State) { p.StepUp = true }),
@@ -411,7 +431,7 @@ func verifyStories(t *testing.T, lang string) []story {
 		},
 		{
 			"verify-stepup-ended",
-			attemptsExhaustedView(page(func(p *challenge.State) { p.StepUp, p.ReturnTo = true, "/settings/email" })),
+			attemptsExhaustedView(pageOf(stepUp)),
 			429,
 			[]string{"a[href=/settings/confirm?return_to=%2Fsettings%2Femail]"},
 			[]string{"form"},
@@ -473,32 +493,32 @@ func verifyStories(t *testing.T, lang string) []story {
 }
 
 func mailedStories(t *testing.T) []story {
-	reset := resetView(resetPage{"TOKEN", "jane@example.com"})
-	join := joinView(joinPage{"TOKEN", "jane@example.com", "Jane"})
-	signUp := signUpView(signUpPage{"jane@", "Jane"})
+	reset := resetView(resetPage{"", "TOKEN", "jane@example.com"})
+	join := joinView(joinPage{"", "TOKEN", "jane@example.com", "Jane"})
+	signUp := signUpView(signUpPage{"", "jane@", "Jane"})
 	all := []story{
 		{"forgot", forgotView(forgotPage{}), 200, []string{"input#email[autofocus]"}, nil},
 		{
 			"forgot-wrong",
-			mustWithFieldError(t, forgotView(forgotPage{"nonsense"}), "email", account.ErrEmail),
+			mustWithFieldError(t, forgotView(forgotPage{"", "nonsense"}), "email", account.ErrEmail),
 			422,
 			[]string{"p#email-wrong", "input#email[value=nonsense]"},
 			nil,
 		},
 		{
 			"forgot-sent",
-			noticeView(forgotSent),
+			noticeView(forgotSent, ""),
 			200,
 			[]string{"If there's an account", "a[href=/signin]"},
 			[]string{"example.com"},
 		},
 		{
-			"undo", undoView(""), 200,
+			"undo", undoView(resetPage{}), 200,
 			[]string{"input#token[autofocus]", "input#password", "form[action=/undo]", "a[href=/forgot]"}, nil,
 		},
-		{"undo-requested", noticeView(undoRequested), 200, []string{"72 hours", "a[href=/signin]"}, nil},
-		{"signout-done", noticeView(signOutDone), 200, []string{"You're signed out", "a[href=/signin]"}, nil},
-		{"undo-done", noticeView(undoDone), 200, []string{"a[href=/forgot]"}, nil},
+		{"undo-requested", noticeView(undoRequested, ""), 200, []string{"72 hours", "a[href=/signin]"}, nil},
+		{"signout-done", noticeView(signOutDone, ""), 200, []string{"You're signed out", "a[href=/signin]"}, nil},
+		{"undo-done", noticeView(undoDone, ""), 200, []string{"a[href=/forgot]"}, nil},
 		{
 			"reset",
 			resetView(resetPage{}),
@@ -528,7 +548,7 @@ func mailedStories(t *testing.T) []story {
 			[]string{"p#token-wrong", "a[href=/forgot]", "input#token[value=TOKEN]"},
 			nil,
 		},
-		{"reset-done", noticeView(resetDone), 200, []string{"Your password has been changed", "a[href=/signin]"}, nil},
+		{"reset-done", noticeView(resetDone, ""), 200, []string{"Your password has been changed", "a[href=/signin]"}, nil},
 		{
 			"join",
 			joinView(joinPage{}),
@@ -561,7 +581,7 @@ func mailedStories(t *testing.T) []story {
 			[]string{"p#name-wrong", "input#name[value=Jane]", "input[value=TOKEN]"},
 			nil,
 		},
-		{"join-done", noticeView(joinDone), 200, nil, nil},
+		{"join-done", noticeView(joinDone, ""), 200, nil, nil},
 		{"signup", signUpView(signUpPage{}), 200, []string{"form[action=/signup]"}, nil},
 		{
 			"signup-wrong",
@@ -570,7 +590,7 @@ func mailedStories(t *testing.T) []story {
 			[]string{"p#email-wrong"},
 			nil,
 		},
-		{"signup-sent", noticeView(signUpSent), 200, nil, nil},
+		{"signup-sent", noticeView(signUpSent, ""), 200, nil, nil},
 	}
 	for i, err := range []error{seal.ErrPasswordTooShort, seal.ErrPasswordTooLong, seal.ErrPasswordCommon,
 		seal.ErrPasswordContextSpecific, seal.ErrPasswordNotText} {
@@ -668,7 +688,7 @@ func settingsStories(t *testing.T, lang string) []story {
 			200,
 			[]string{
 				"Books needs to know it's really you.",
-				"input[name=return_to]",
+				"form[action=/settings/confirm?return_to=%2Foauth2%2Fcontinue%3Frequest%3Dx]",
 				"form[action=/oauth2/consent]",
 				"input[value=x]",
 				"button[value=deny]",
@@ -679,7 +699,7 @@ func settingsStories(t *testing.T, lang string) []story {
 			[]string{
 				"To change your sign-in settings, enter your password first.",
 				"input#password[autofocus]",
-				"input[name=return_to]",
+				"form[action=/settings/confirm?return_to=%2Fsettings%2Femail]",
 				"input[autocomplete=username]",
 			}, nil},
 		{
@@ -688,8 +708,8 @@ func settingsStories(t *testing.T, lang string) []story {
 				stepUpView(jane, returnTarget{}), render.Problem{Field: "password", Key: "problem.password.wrong"},
 			),
 			422,
-			[]string{"p#password-wrong"},
-			[]string{"input[name=return_to]"},
+			[]string{"p#password-wrong", "form[action=/settings/confirm]"},
+			nil,
 		},
 		{"password", passwordView(jane, returnTarget{}), 200,
 			[]string{
@@ -714,12 +734,13 @@ func settingsStories(t *testing.T, lang string) []story {
 			[]string{"p#current-wrong"},
 			nil,
 		},
-		{"password-done", noticeView(passwordDone), 200, []string{"a[href=/settings]"}, nil},
-		{"name", nameView("Jane <b>Doe</b>"), 200,
+		{"replaced", replacedView(returnTarget{returnTo: "/books"}), 409, []string{"a[href=/signin?return_to=%2Fbooks]"}, nil},
+		{"password-done", noticeView(passwordDone, ""), 200, []string{"a[href=/settings]"}, nil},
+		{"name", nameView(account.Names{Name: "Jane <b>Doe</b>", GivenName: "Jane", FamilyName: "Doe"}), 200,
 			[]string{"input#name[autocomplete=name]", "form[action=/settings/name]", "a[href=/settings]"}, nil},
 		{
 			"name-wrong",
-			mustWithFieldError(t, nameView(strings.Repeat("x", 65)), "name", account.ErrName),
+			mustWithFieldError(t, nameView(account.Names{Name: strings.Repeat("x", 65)}), "name", account.ErrName),
 			422,
 			[]string{"p#name-wrong", "input#name[autofocus]"},
 			nil,

@@ -11,18 +11,18 @@ import (
 	"twostep.example/twostep/internal/session"
 )
 
-func undoView(token string) render.View {
-	return render.View{Template: "undo", Title: "undo.title", Focus: "token", Data: resetPage{Token: token}}
+func undoView(p resetPage) render.View {
+	return render.View{Template: "undo", Title: "undo.title", Focus: "token", Data: p}
 }
 
 // showUndo changes nothing: mail scanners that open links must not undo a change.
-func (s *Handlers) showUndo(w http.ResponseWriter, r *http.Request) error {
-	return s.render(w, r, undoView(""))
+func (s *Handlers) showUndo(w http.ResponseWriter, r *http.Request, target returnTarget) error {
+	return s.render(w, r, undoView(resetPage{ReturnTo: target.returnTo}))
 }
 
 // handleUndo undoes a change, or freezes the account. A person who has just signed in with an older method needs no
 // password.
-func (s *Handlers) handleUndo(w http.ResponseWriter, r *http.Request) error {
+func (s *Handlers) handleUndo(w http.ResponseWriter, r *http.Request, target returnTarget) error {
 	form, err := render.ParseForm(w, r, "token", "password")
 	if err != nil {
 		return err
@@ -34,7 +34,7 @@ func (s *Handlers) handleUndo(w http.ResponseWriter, r *http.Request) error {
 	} else if !errors.Is(err, session.ErrNoSession) {
 		return err
 	}
-	view := undoView(form["token"])
+	view := undoView(resetPage{ReturnTo: target.returnTo, Token: form["token"]})
 	if view.Problems = emptyFieldProblems(form, tokenEmpty); view.Problems != nil {
 		view.Status = http.StatusUnprocessableEntity
 		return s.render(w, r, view)
@@ -55,9 +55,9 @@ func (s *Handlers) handleUndo(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return s.renderFormError(w, r, view, "token", err)
 	case !frozenUntil.IsZero():
-		return redirect(w, r, "/undo/requested")
+		return redirect(w, r, target.At("/undo/requested"))
 	}
-	return redirect(w, r, "/undo/done")
+	return redirect(w, r, target.At("/undo/done"))
 }
 
 // handleObject keeps the changes whose undo was requested. One click is enough: the session is the proof.

@@ -17,8 +17,12 @@ import (
 
 type verifyPage struct {
 	deliveryStatus
-	Lead    string
-	Minutes int // how long a code is valid; 0: no limit of its own
+	ReturnTo   returnTo
+	AccountTag string
+	TrustURL   string // saves the checkbox
+	AppName    string // the app they come from; "": none
+	Lead       string
+	Minutes    int // how long a code is valid; 0: no limit of its own
 	codeInput
 	LongCode          bool   // the guess budget is used up, so the answer is longer
 	HasOtherMethods   bool   // another method can be chosen
@@ -46,6 +50,9 @@ func (s *Handlers) newVerifyPage(r *http.Request, p attempt) (verifyPage, error)
 	w := s.Pages.Localizer(r)
 	v := verifyPage{
 		deliveryStatus:  s.newDeliveryStatus(w, *c),
+		ReturnTo:        p.target.returnTo,
+		AccountTag:      s.accountTag(p.Account().ID),
+		AppName:         p.target.ClientName,
 		Lead:            s.promptText(w, *c),
 		codeInput:       codeInputFor(*c),
 		LongCode:        c.LongCode,
@@ -54,7 +61,9 @@ func (s *Handlers) newVerifyPage(r *http.Request, p attempt) (verifyPage, error)
 		StepUp:          p.StepUp,
 		Trust:           s.newTrustCheckbox(r, p.Trust),
 	}
-	v.PageURL, v.StatusURL, v.ResendURL = "/signin/verify", "/signin/status", "/signin/code"
+	v.PageURL, v.ResendURL = p.target.At("/signin/verify"), p.target.At("/signin/code")
+	tagged := "?" + url.Values{accountTag: {v.AccountTag}}.Encode()
+	v.StatusURL, v.TrustURL = statusPath+tagged, "/signin/trust"+tagged
 	if p.Why.Reason != trust.TrustDisabled { // nothing to explain
 		v.Reason = s.reasonText(w, p.Why)
 	}
@@ -97,7 +106,7 @@ func (s *Handlers) showVerify(w http.ResponseWriter, r *http.Request, p attempt)
 	case "":
 		return challenge.ErrNoAttempt
 	case "/signin/method":
-		return redirect(w, r, step)
+		return redirect(w, r, p.target.At(step))
 	}
 	v, err := s.newVerifyPage(r, p)
 	if err != nil {
@@ -113,7 +122,7 @@ func (s *Handlers) showVerify(w http.ResponseWriter, r *http.Request, p attempt)
 const methodCookieMaxAge = 400 * 24 * time.Hour
 
 func (s *Handlers) handleVerify(w http.ResponseWriter, r *http.Request, p attempt) error {
-	form, err := render.ParseForm(w, r, "code", "trust")
+	form, err := s.parseAttemptForm(w, r, p, "code", "trust")
 	if err != nil {
 		return err
 	}
@@ -145,7 +154,7 @@ func (s *Handlers) saveTrustChoice(p *attempt, form render.FormValues) error {
 
 // handleTrustChoice saves the checkbox when the script sends it, so that a reload keeps it.
 func (s *Handlers) handleTrustChoice(w http.ResponseWriter, r *http.Request, p attempt) error {
-	form, err := render.ParseForm(w, r, "trust")
+	form, err := s.parseAttemptForm(w, r, p, "trust")
 	if err == nil {
 		err = s.saveTrustChoice(&p, form)
 	}
@@ -160,7 +169,7 @@ func (s *Handlers) handleTrustChoice(w http.ResponseWriter, r *http.Request, p a
 
 // handleOtherMethod saves the checkbox and redirects to the choice of methods.
 func (s *Handlers) handleOtherMethod(w http.ResponseWriter, r *http.Request, p attempt) error {
-	form, err := render.ParseForm(w, r, "code", "trust")
+	form, err := s.parseAttemptForm(w, r, p, "code", "trust")
 	if err != nil {
 		return err
 	}
@@ -170,7 +179,7 @@ func (s *Handlers) handleOtherMethod(w http.ResponseWriter, r *http.Request, p a
 	if err := p.Save(r.Context()); err != nil {
 		return err
 	}
-	return redirect(w, r, "/signin/method")
+	return redirect(w, r, p.target.At("/signin/method"))
 }
 
 // renderVerifyError renders the code page with the problem. A wrong, an expired and a used code give the same page.
@@ -243,7 +252,7 @@ func attemptsExhaustedView(v verifyPage) render.View {
 	return render.View{
 		Template: "verify", Title: "verify.over", Focus: "code",
 		Status: http.StatusTooManyRequests, Problems: []render.Problem{{Key: "problem.tries"}},
-		Data: verifyPage{AttemptsExhausted: true, RestartURL: v.RestartURL},
+		Data: verifyPage{ReturnTo: v.ReturnTo, AccountTag: v.AccountTag, AttemptsExhausted: true, RestartURL: v.RestartURL},
 	}
 }
 
@@ -254,7 +263,7 @@ func needsRestart(err error) bool {
 
 // handleResendCode sends a new code. If the attempt can send none any more, the person starts again.
 func (s *Handlers) handleResendCode(w http.ResponseWriter, r *http.Request, p attempt) error {
-	form, err := render.ParseForm(w, r, "code", "trust") // the button is part of the form of the code
+	form, err := s.parseAttemptForm(w, r, p, "code", "trust") // the button is part of the form of the code
 	if err != nil {
 		return err
 	}
@@ -274,7 +283,7 @@ func (s *Handlers) handleResendCode(w http.ResponseWriter, r *http.Request, p at
 	if err != nil {
 		return err
 	}
-	return redirect(w, r, "/signin/verify")
+	return redirect(w, r, p.target.At("/signin/verify"))
 }
 
 func (s *Handlers) renderVerifyResendWait(w http.ResponseWriter, r *http.Request, p attempt, until time.Time) error {
@@ -286,11 +295,15 @@ func (s *Handlers) renderVerifyResendWait(w http.ResponseWriter, r *http.Request
 	return s.renderResendWait(w, r, verifyView(v), until)
 }
 
+// statusPath is where the script of the code page asks for the state of the delivery.
+const statusPath = "/signin/status"
+
 // serveDeliveryStatus answers the script, which cannot follow a redirect to a page. Without an attempt it answers with
 // an empty state: the code may have been accepted meanwhile.
 func (s *Handlers) serveDeliveryStatus(w http.ResponseWriter, r *http.Request) error {
 	c, err := s.Challenges.LoadDelivery(r.Context(), s.Pages.Cookie(r, render.SignInCookie), s.Pages.Origin(r))
-	if errors.Is(err, challenge.ErrNoAttempt) || err == nil && c == nil {
+	if errors.Is(err, challenge.ErrNoAttempt) ||
+		err == nil && (c == nil || s.checkAccountTag(r.URL.Query().Get(accountTag), c.AccountID) != nil) {
 		return s.writeDeliveryStatus(w, r, challenge.Challenge{})
 	}
 	if err != nil {

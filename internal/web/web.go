@@ -5,6 +5,7 @@
 package web
 
 import (
+	"cmp"
 	"embed"
 	"errors"
 	"net/http"
@@ -55,26 +56,26 @@ func (s *Handlers) Routes() []render.Route {
 		s.withAttempt("POST /signin/verify", s.handleVerify),
 		s.withAttempt("POST /signin/trust", s.handleTrustChoice),
 		s.withAttempt("POST /signin/other", s.handleOtherMethod),
-		s.public("GET /signin/status", s.serveDeliveryStatus),
+		s.public("GET "+statusPath, s.serveDeliveryStatus),
 		s.withAttempt("POST /signin/code", s.handleResendCode),
 		s.public("POST /signin/cancel", s.handleCancelSignIn),
 
-		s.public("GET /forgot", s.showForgotPassword),
-		s.public("POST /forgot", s.handleForgotPassword),
-		s.public("GET /forgot/sent", s.showNotice(forgotSent)),
-		s.public("GET /reset", s.showResetPassword),
-		s.public("POST /reset", s.handleResetPassword),
-		s.public("GET /reset/done", s.showNotice(resetDone)),
-		s.public("GET /undo", s.showUndo),
-		s.public("POST /undo", s.handleUndo),
-		s.public("GET /undo/done", s.showNotice(undoDone)),
-		s.public("GET /undo/requested", s.showNotice(undoRequested)),
-		s.public("GET /signup", s.showSignUp),
-		s.public("POST /signup", s.handleSignUp),
-		s.public("GET /signup/sent", s.showNotice(signUpSent)),
-		s.public("GET /join", s.showJoin),
-		s.public("POST /join", s.handleJoin),
-		s.public("GET /join/done", s.showNotice(joinDone)),
+		s.withTarget("GET /forgot", s.showForgotPassword),
+		s.withTarget("POST /forgot", s.handleForgotPassword),
+		s.withTarget("GET /forgot/sent", showNotice(s, forgotSent)),
+		s.withTarget("GET /reset", s.showResetPassword),
+		s.withTarget("POST /reset", s.handleResetPassword),
+		s.withTarget("GET /reset/done", showNotice(s, resetDone)),
+		s.withTarget("GET /undo", s.showUndo),
+		s.withTarget("POST /undo", s.handleUndo),
+		s.withTarget("GET /undo/done", showNotice(s, undoDone)),
+		s.withTarget("GET /undo/requested", showNotice(s, undoRequested)),
+		s.withTarget("GET /signup", s.showSignUp),
+		s.withTarget("POST /signup", s.handleSignUp),
+		s.withTarget("GET /signup/sent", showNotice(s, signUpSent)),
+		s.withTarget("GET /join", s.showJoin),
+		s.withTarget("POST /join", s.handleJoin),
+		s.withTarget("GET /join/done", showNotice(s, joinDone)),
 
 		s.withSession("GET /settings", s.showSettings),
 		s.withSession("POST /settings/later", s.handleDismissRecommendation),
@@ -128,19 +129,60 @@ func (s *Handlers) withAttempt(pattern string, h func(http.ResponseWriter, *http
 		Pattern: pattern,
 		Access:  render.AccessAttempt,
 		Handler: func(w http.ResponseWriter, r *http.Request) error {
+			r, target, err := s.parseReturnTarget(w, r, nil)
+			if err != nil {
+				return err
+			}
 			p, err := s.requireAttempt(r)
-			if err == nil {
-				r, p.target, err = s.parseReturnTarget(w, r, p.ReturnTo)
+			if errors.Is(err, challenge.ErrNoAttempt) {
+				return s.answerWithoutAttempt(w, r, target)
 			}
 			if err != nil {
 				return err
 			}
-			if err = h(w, r, p); errors.Is(err, challenge.ErrNoAttempt) {
+			p.target, p.LinkQuery = target, linkQuery(target)
+			switch err = h(w, r, p); {
+			case errors.Is(err, challenge.ErrNoAttempt):
 				return redirect(w, r, restartURL(p))
+			case errors.Is(err, errOtherAccount):
+				return s.render(w, r, replacedView(target))
 			}
 			return err
 		},
 	}
+}
+
+// answerWithoutAttempt answers a page of an attempt that the browser is not in any more. If another tab has completed
+// the sign-in, the sign-in page leads on to the return target, but not from a page about another account.
+func (s *Handlers) answerWithoutAttempt(w http.ResponseWriter, r *http.Request, target returnTarget) error {
+	if r.Method != http.MethodPost {
+		return challenge.ErrNoAttempt
+	}
+	form, err := render.ParseForm(w, r, accountTag, "method", "code", "trust")
+	if err != nil || form[accountTag] == "" {
+		return cmp.Or(err, challenge.ErrNoAttempt)
+	}
+	who, err := s.requireSession(r)
+	if err != nil && !errors.Is(err, session.ErrNoSession) {
+		return err
+	}
+	if err == nil && s.checkAccountTag(form[accountTag], who.Account.ID) != nil {
+		return s.render(w, r, replacedView(target))
+	}
+	return challenge.ErrNoAttempt
+}
+
+// targetHandler answers a page with a return target.
+type targetHandler func(http.ResponseWriter, *http.Request, returnTarget) error
+
+func (s *Handlers) withTarget(pattern string, h targetHandler) render.Route {
+	return s.public(pattern, func(w http.ResponseWriter, r *http.Request) error {
+		r, target, err := s.parseReturnTarget(w, r, nil)
+		if err != nil {
+			return err
+		}
+		return h(w, r, target)
+	})
 }
 
 func (s *Handlers) withSession(

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -196,18 +197,25 @@ func TestInboxOnlyInLocalMode(t *testing.T) {
 }
 
 func TestReturnTargetRejectsOtherSites(t *testing.T) {
-	home := func(addresses ...string) string {
-		_, g, err := newTestHandlers().parseReturnTarget(httptest.NewRecorder(), requestInLanguage("en"), addresses...)
+	home := func(sent string, addresses ...string) string {
+		r := requestInLanguage("en")
+		r.URL.RawQuery = url.Values{"return_to": addresses}.Encode()
+		form := render.FormValues{"return_to": sent}
+		_, g, err := newTestHandlers().parseReturnTarget(httptest.NewRecorder(), r, form)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return g.urlOrSettings()
 	}
-	if got := home("/settings/sessions"); got != "/settings/sessions" {
-		t.Errorf("a local path leads to %q", got)
+	for _, good := range []string{home("", "/a"), home("/a"), home("/a", "/a")} {
+		if good != "/a" {
+			t.Errorf("a local path leads to %q", good)
+		}
 	}
-	for _, bad := range [][]string{nil, {""}, {"//evil"}, {`/\evil`}, {"/a", "/b"}, {"https://evil"}} {
-		if got := home(bad...); got != "/settings" {
+	long := "/" + strings.Repeat("a", 2000)
+	for _, bad := range [][]string{{""}, {"", ""}, {"", "//evil"}, {"", `/\evil`}, {"", "/a", "/b"}, {"", "/a", "/a"},
+		{"", "https://evil"}, {"//evil"}, {"/b", "/a"}, {"//evil", "/a"}, {long}, {"", long}} {
+		if got := home(bad[0], bad[1:]...); got != "/settings" {
 			t.Errorf("%q leads to %q", bad, got)
 		}
 	}

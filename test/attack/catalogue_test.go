@@ -29,10 +29,11 @@ var later = map[string]string{
 }
 
 // unused are the numbers from 1 to lastRow that no row has.
-var unused = append([]int{317, 318, 319, 324}, numbers(396, 464)...)
+var unused = slices.Concat([]int{317, 318, 319, 324}, numbers(396, 399), numbers(406, 419), numbers(435, 449), numbers(459, 464))
 
 const lastRow = 473
 
+// numbers returns the numbers from first to last.
 func numbers(first, last int) (all []int) {
 	for n := first; n <= last; n++ {
 		all = append(all, n)

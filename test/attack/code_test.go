@@ -71,10 +71,10 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		"enterTrusted":          {"internal/signin/signin.go Start"},
 		"Reauthenticate":        {"internal/challenge/prove.go saveSession"},
 		"ReauthenticateSession": {"internal/session/session.go Reauthenticate"},
-		"VerifyMAC":             {"internal/challenge/prove.go compare"},
+		"VerifyMAC":             {"internal/challenge/prove.go compare", "internal/web/return_target.go checkAccountTag"},
 		"EqualTokenHash": {
 			"internal/client/client.go MatchesSecret", "internal/device/device.go acceptsSecret",
-			"internal/device/device.go rotateSecret",
+			"internal/device/device.go rotateSecret", "internal/grant/auth_request.go GetAuthRequest",
 		},
 		"compare":        {"internal/challenge/prove.go Prove"},
 		"Prove":          {"internal/challenge/attempt.go Verify", "internal/enroll/enroll.go Confirm"},
@@ -116,7 +116,7 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 			"internal/signin/signin.go ChangePassword",
 		},
 		"SetCookie": {
-			"internal/demo/signin.go setCookie", "internal/render/cookies.go writeCookie",
+			"internal/demo/signin.go setCookie", "internal/render/cookies.go Browser", "internal/render/cookies.go writeCookie",
 			"internal/web/join.go startFirstSignIn", "internal/web/signin.go handleSignIn",
 			"internal/web/stepup.go handleStepUp",
 		},
@@ -155,7 +155,7 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		// A code and a refresh token are used up in one place, and one place gives an app its code.
 		"UseAuthorizationCode": {"internal/grant/grant.go verifyAndConsumeCode"},
 		"UseToken":             {"internal/grant/token.go rotateRefreshToken"},
-		"IssueCode":            {"internal/oidc/continue.go respondWithCode"},
+		"Authorize":            {"internal/oidc/continue.go authorized"},
 		"IssueHostToken":       {"internal/forwardauth/callback.go handleCallback"},
 		"SetDisabled":          {"internal/account/trust.go setDisabled"},
 		"setDisabled":          {"internal/account/trust.go Disable", "internal/account/trust.go Enable"},

@@ -110,7 +110,7 @@ func (v *proxiedUser) confirmTo(host, uri string) string {
 	n := v.h.Mail.Len()
 	a := v.person.Post("/settings/confirm", "password", live.AnnaPassword, "return_to", asked.Request.URL.Query().Get("return_to"))
 	v.h.wantRedirect(a, "/signin/verify")
-	a = v.person.Post("/signin/verify", "code", v.h.Code(n))
+	a = v.person.Post(a.Header.Get("Location"), "code", v.h.Code(n))
 	to := v.h.location(v.person.Get(v.h.location(a).RequestURI()))
 	if to.Host != host || to.Path != "/.twostep/enter" {
 		v.h.T.Fatalf("%s%s: after both steps at %s", host, uri, to)

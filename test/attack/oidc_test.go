@@ -29,7 +29,7 @@ const (
 )
 
 // apps holds the secrets of the registered apps.
-type apps struct{ books, other, api string }
+type apps struct{ books, other, api, hub string }
 
 func (a *apps) set(o *twostep.Options) {
 	secret := func() (string, []string) {
@@ -156,7 +156,7 @@ func (h *server) claims(token string) (claims map[string]any) {
 	if err := json.Unmarshal([]byte(h.Browser().Get("/oauth2/jwks").Body), &set); err != nil {
 		h.T.Fatal(err)
 	}
-	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256, jose.RS256})
+	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.EdDSA})
 	if err == nil {
 		err = parsed.Claims(set, &claims)
 	}
@@ -324,7 +324,7 @@ func TestConsentComesFromTheSessionThatWasAsked(t *testing.T) {
 		ben := h.signIn(h.Browser(), benEmail, benPassword)
 		asked := h.authorizePage(anna, asking("other", otherBack))
 		for what, a := range map[string]live.Answer{
-			"Ben": h.allow(ben, asked), "a session of nobody": h.allow(anna, asked, "session", "nobody"), "nobody who is in": h.allow(h.Browser(), asked), "another request": h.allow(anna, asked, "request", "nothing"),
+			"Ben": h.allow(h.asSameBrowser(ben, anna), asked), "a session of nobody": h.allow(anna, asked, "session", "nobody"), "nobody who is in": h.allow(h.Browser(), asked), "another request": h.allow(anna, asked, "request", "nothing"),
 		} {
 			if n := h.count("consents"); n != 0 || h.location(a).Query().Has("code") {
 				h.T.Errorf("%s: %d consents, to %q", what, n, a.Header.Get("Location"))
@@ -334,6 +334,7 @@ func TestConsentComesFromTheSessionThatWasAsked(t *testing.T) {
 			h.T.Errorf("her own word leads to %s", to)
 		}
 		asked = h.authorizePage(anna, asking("books", booksBack, "prompt", "select_account"))
+		h.asSameBrowser(ben, anna) // where he has signed in since
 		if a := h.allow(ben, asked, "answer", "same"); !strings.Contains(a.Body, "Continue as "+benEmail) {
 			h.T.Errorf("Ben answers for her: %s", a.Body)
 		}

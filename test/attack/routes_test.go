@@ -101,6 +101,7 @@ var inventory = []struct {
 	{"POST /inbox/clock", render.AccessPublic, "minutes=16"},
 	{"GET /.well-known/openid-configuration", render.AccessPublic, ""},
 	{"GET /.well-known/openid-configuration/{$}", render.AccessPublic, ""},
+	{"GET /oauth2/.well-known/openid-configuration", render.AccessPublic, ""},
 	{"GET /.well-known/oauth-authorization-server", render.AccessPublic, ""},
 	{"GET /oauth2/jwks", render.AccessPublic, ""},
 	{"GET /oauth2/authorize", render.AccessPublic, ""},
@@ -109,6 +110,11 @@ var inventory = []struct {
 	{"GET /auth/start", render.AccessPublic, ""},
 	{"POST /oauth2/consent", render.AccessSession, "request=nothing&session=nobody&answer=allow"},
 	{"POST /oauth2/token", render.AccessPublic, "grant_type=authorization_code&code=x&client_id=nobody"},
+	{"OPTIONS /.well-known/openid-configuration", render.AccessPublic, ""},
+	{"OPTIONS /.well-known/openid-configuration/{$}", render.AccessPublic, ""},
+	{"OPTIONS /.well-known/oauth-authorization-server", render.AccessPublic, ""},
+	{"OPTIONS /oauth2/jwks", render.AccessPublic, ""},
+	{"OPTIONS /oauth2/par", render.AccessPublic, ""},
 	{"OPTIONS /oauth2/token", render.AccessPublic, ""},
 	{"GET /oauth2/userinfo", render.AccessPublic, ""},
 	{"POST /oauth2/userinfo", render.AccessPublic, "access_token=x"},
@@ -117,6 +123,11 @@ var inventory = []struct {
 	{"POST /oauth2/revoke", render.AccessPublic, "token=x&client_id=nobody"},
 	{"OPTIONS /oauth2/revoke", render.AccessPublic, ""},
 	{"POST /oauth2/par", render.AccessPublic, "client_id=nobody"},
+	{"POST /oauth2/device_authorization", render.AccessPublic, "client_id=nobody"},
+	{"GET /device", render.AccessSession, ""},
+	{"POST /device", render.AccessSession, "user_code=BCDF-GHJK"},
+	{"GET /device/allowed", render.AccessPublic, ""},
+	{"GET /device/denied", render.AccessPublic, ""},
 	{"GET /oauth2/logout", render.AccessPublic, ""},
 	{"POST /oauth2/logout", render.AccessPublic, ""},
 	{"POST /oauth2/logout/confirm", render.AccessPublic, ""},
@@ -134,7 +145,8 @@ func forApps(pattern string) bool {
 
 // published reports whether a path is a public document of the OpenID provider, which may be cached.
 func published(path string) bool {
-	return strings.HasPrefix(path, "/.well-known/o") || path == "/oauth2/jwks"
+	return strings.HasPrefix(path, "/.well-known/o") || strings.HasPrefix(path, "/oauth2/.well-known/") ||
+		path == "/oauth2/jwks"
 }
 
 func path(pattern string) (method, path string) {
@@ -175,7 +187,7 @@ func TestCrossSiteRoutesAreListed(t *testing.T) {
 			got = append(got, r.pattern)
 		}
 	}
-	want := []string{"POST /oauth2/authorize", "POST /oauth2/token", "POST /oauth2/userinfo", "POST /oauth2/introspect", "POST /oauth2/revoke", "POST /oauth2/par", "POST /oauth2/logout"}
+	want := []string{"POST /oauth2/authorize", "POST /oauth2/token", "POST /oauth2/userinfo", "POST /oauth2/introspect", "POST /oauth2/revoke", "POST /oauth2/par", "POST /oauth2/device_authorization", "POST /oauth2/logout"}
 	if !slices.Equal(got, want) {
 		t.Errorf("open to other sites: %q", got)
 	}

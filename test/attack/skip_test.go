@@ -124,6 +124,8 @@ var unusedByCode = map[string]string{
 	"failed_passwords":       "read and written with the password",
 	"clients":                "relying parties",
 	"authorization_requests": "relying parties",
+	"device_authorizations":  "relying parties",
+	"client_documents":       "relying parties",
 	"grants":                 "relying parties",
 	"tokens":                 "relying parties",
 	"consents":               "relying parties",

@@ -594,9 +594,9 @@ func (h *server) checkStepUp(a *apps) {
 	if to.Path != "/settings/confirm" {
 		h.T.Fatalf("asked for more, Anna is sent to %s", to)
 	}
-	h.wantRedirect(b.Post("/settings/confirm", "password", live.AnnaPassword, "return_to", to.Query().Get("return_to")), "/signin/verify")
+	verify := h.wantRedirect(b.Post(to.RequestURI(), "password", live.AnnaPassword), "/signin/verify").Header.Get("Location")
 	h.wantStatus(b.Post("/signin/method", "method", "email"), http.StatusUnprocessableEntity)
-	back := h.location(b.Post("/signin/verify", "code", codeAt(secret, h.Now(), 0)))
+	back := h.location(b.Post(verify, "code", codeAt(secret, h.Now(), 0)))
 	code := h.location(b.Get(back.String())).Query().Get("code")
 	c := h.claims(h.redeem(code, "books", a.books, booksBack).text("id_token"))
 	if c["acr"] != "urn:twostep:acr:2" || len(c["amr"].([]any)) != 3 {

@@ -476,14 +476,14 @@ func (v *visitor) do(req *http.Request) (page, at string) {
 }
 
 // signIn enters address and password, and the code from the email.
-func (v *visitor) signIn(email, returnTo string) (page, at string) {
+func (v *visitor) signIn(email, query string) (page, at string) {
 	v.r.t.Helper()
 	seen := v.r.mail.count(email)
-	page, at = v.post("/signin", url.Values{"email": {email}, "password": {newPassword}, "return_to": {returnTo}})
+	page, at = v.post("/signin"+query, url.Values{"email": {email}, "password": {newPassword}})
 	if at != "/signin/verify" {
 		v.r.t.Fatalf("after the password: %s\n%s", at, page)
 	}
-	return v.verify(email, seen)
+	return v.verify(email, seen, query)
 }
 
 var joinLink = regexp.MustCompile(`(https://\S+/join)#(\S+)`)
@@ -499,7 +499,7 @@ func (v *visitor) join(email, name string) {
 	v.get(link[1])
 	form := url.Values{"token": {link[2]}, "name": {name}, "password": {newPassword}}
 	if page, at := v.post("/join", form); at == "/signin/verify" {
-		if page, at = v.verify(email, 1); at != "/settings" {
+		if page, at = v.verify(email, 1, ""); at != "/settings" {
 			v.r.t.Fatalf("after the code: %s\n%s", at, page)
 		}
 	} else if at != "/join/done" {
@@ -508,10 +508,10 @@ func (v *visitor) join(email, name string) {
 }
 
 // verify enters the code in the n-th email to an address.
-func (v *visitor) verify(email string, n int) (page, at string) {
+func (v *visitor) verify(email string, n int, query string) (page, at string) {
 	v.r.t.Helper()
 	code := regexp.MustCompile(`\b\d{6}\b`).FindString(v.r.mail.next(email, n).subject)
-	return v.post("/signin/verify", url.Values{"code": {code}})
+	return v.post("/signin/verify"+query, url.Values{"code": {code}})
 }
 
 // signsIn joins by the emailed link and signs in with the emailed code.
@@ -519,7 +519,7 @@ func (r *reader) signsIn() {
 	r.t.Helper()
 	r.visitor().join("you@example.com", "Your Name")
 	v := r.visitor()
-	page, at := v.signIn("you@example.com", "/settings")
+	page, at := v.signIn("you@example.com", "")
 	if at != "/settings" || !strings.Contains(page, "you@example.com") {
 		r.t.Fatalf("after both steps: %s\n%s", at, page)
 	}
@@ -555,11 +555,11 @@ func (r *reader) usesApp() {
 		return nil
 	}
 	page, at := v.get(config.AuthCodeURL("state", oauth2.S256ChallengeOption(proof)))
-	returnTo := regexp.MustCompile(`name="return_to" value="([^"]+)"`).FindStringSubmatch(page)
-	if returnTo == nil {
+	query := regexp.MustCompile(`action="/signin(\?return_to=[^"&]+)"`).FindStringSubmatch(page)
+	if query == nil {
 		r.t.Fatalf("the app leads to %s\n%s", at, page)
 	}
-	v.signIn("you@example.com", strings.ReplaceAll(returnTo[1], "&amp;", "&"))
+	v.signIn("you@example.com", query[1])
 	ctx := context.WithValue(r.t.Context(), oauth2.HTTPClient, v.client)
 	token, err := config.Exchange(ctx, code, oauth2.VerifierOption(proof))
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// The metadata advertises the levels that people can reach with the methods of the server, and is also at the address
-// with a slash at its end.
+// The metadata advertises the levels that people can reach with the methods of the server. It is also at the address
+// with a slash at its end, and below /oauth2 for clients that want an issuer with a path.
 func TestMetadataAdvertisesWhatIsThere(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -28,7 +28,9 @@ func TestMetadataAdvertisesWhatIsThere(t *testing.T) {
 		{[]factor.Method{email.Method{}, totp.Method{}}, []string{"urn:twostep:acr:1", "urn:twostep:acr:email", "urn:twostep:acr:2"}},
 	} {
 		s := live.Start(t, "", func(o *twostep.Options) { o.Methods = c.methods })
-		for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/openid-configuration/"} {
+		for _, path := range []string{
+			"/.well-known/openid-configuration", "/.well-known/openid-configuration/", "/oauth2/.well-known/openid-configuration",
+		} {
 			a := s.Browser().Get(path)
 			var metadata struct {
 				Issuer string   `json:"issuer"`

@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/base64"
 	"errors"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -39,12 +40,12 @@ func TestOIDFBasic(t *testing.T) {
 				p.t.Errorf("a nonce that nobody sent: %v", g.id)
 			}
 		}},
-		{"oidcc-scope-profile", func(p *play) { p.scope("openid profile", "name", "Anna") }},
+		{"oidcc-scope-profile", func(p *play) { p.scope("openid profile", "name", "Anna", "family_name", "Adams") }},
 		{"oidcc-scope-email", func(p *play) { p.scope("openid email", "email", "anna@example.com", "email_verified", true) }},
 		{"oidcc-scope-address", func(p *play) { p.scope("openid address") }}, // nothing is known of it, and nothing is said
 		{"oidcc-scope-phone", func(p *play) { p.scope("openid phone") }},     // a number for codes is for codes
 		{"oidcc-scope-all", func(p *play) {
-			p.scope("openid address email phone profile", "name", "Anna", "email", "anna@example.com", "email_verified", true,
+			p.scope("openid address email phone profile", "name", "Anna", "family_name", "Adams", "email", "anna@example.com", "email_verified", true,
 				"preferred_username", "anna@example.com")
 		}},
 		{"oidcc-alternate-happy-flow", alternate},
@@ -147,6 +148,10 @@ func (p *play) scope(scope string, pairs ...any) {
 	p.t.Helper()
 	said := p.userinfo(p.signs("scope", scope))
 	delete(said, "sub")
+	if at, is := said["updated_at"].(float64); is != strings.Contains(scope, "profile") || is && (at < 1e9 || at > float64(p.s.Now().Unix()) || at != math.Trunc(at)) {
+		p.t.Errorf("updated_at is %v", said["updated_at"])
+	}
+	delete(said, "updated_at")
 	for i := 0; i+1 < len(pairs); i += 2 {
 		name := pairs[i].(string)
 		if said[name] != pairs[i+1] {

@@ -254,6 +254,12 @@ func backChannel(p *play) {
 	}
 	g := p.signs()
 	p.leaves(g, seal.NewToken())
+	p.notified(g)
+}
+
+// notified waits for the logout token about the session of an ID token.
+func (p *play) notified(g got) {
+	p.t.Helper()
 	var form url.Values
 	select {
 	case form = <-p.Told:

@@ -80,7 +80,7 @@ func openCertifier(t *testing.T, database string) *certifier {
 			secret, hash := twostep.NewAppSecret()
 			c.secret[id] = secret
 			o.Apps = append(o.Apps, twostep.App{
-				ID: id, SecretHashes: []string{hash}, IDTokenAlg: "RS256", PKCE: "off",
+				ID: id, ResponseTypes: []string{"id_token", "code id_token"}, SecretHashes: []string{hash}, IDTokenAlg: "RS256", PKCE: "off",
 				RedirectURIs: []string{c.URL + "/cb"}, PostLogoutRedirectURIs: []string{c.URL + "/bye"}, BackChannelLogoutURI: c.URL + "/backchannel",
 			})
 		}

@@ -7,7 +7,8 @@
   // reload and Back do not send it again.
   if (document.querySelector("[role=alert]")) {
     const here = location.pathname;
-    history.replaceState(null, "", here === "/signin/verify" ? here : here.replace(/\/(code|verify|remove|cancel|clock)$/, ""));
+    const page = here === "/signin/verify" ? here : here.replace(/\/(code|verify|remove|cancel|clock)$/, "");
+    history.replaceState(null, "", page + location.search);
   }
 
   // Send each form once. After Back, or after 8 seconds without an answer, it can be sent again.
@@ -44,7 +45,7 @@
   const take = () => {
     if (!token || location.hash.length < 2) return;
     token.value = location.hash.slice(1);
-    history.replaceState(null, "", location.pathname);
+    history.replaceState(null, "", location.pathname + location.search);
     if ("open" in token.form.dataset) token.form.requestSubmit(); // shows what the link is for, and changes nothing
     else byID("verify")?.focus();
   };

@@ -15,6 +15,9 @@ CREATE TABLE accounts (
 	id                      TEXT PRIMARY KEY,
 	email                   TEXT NOT NULL UNIQUE,   -- canonical form
 	name                    TEXT NOT NULL,
+	given_name              TEXT NOT NULL,          -- '' if the person did not say
+	family_name             TEXT NOT NULL,
+	profile_changed_at      BIGINT NOT NULL,        -- when a name or the address was last changed
 	operator                BOOLEAN NOT NULL,
 	password_hash           BYTEA NOT NULL,         -- sealed
 	password_set_by_mail_at BIGINT NOT NULL,        -- when the password was last set with a link sent by email
@@ -43,7 +46,6 @@ CREATE TABLE attempts (
 	other_address      TEXT NOT NULL,               -- an address of the other family (IPv4, IPv6) that it was seen from
 	user_agent         TEXT NOT NULL,
 	client_hints       TEXT NOT NULL,               -- Sec-CH-UA
-	return_to          TEXT NOT NULL,
 	device_id          TEXT NOT NULL,               -- '' if the browser is not known
 	reason             TEXT NOT NULL,               -- why the second step is required; '' where it always is
 	device_verified_at BIGINT NOT NULL,             -- when the browser was last verified, if that is the reason
@@ -133,20 +135,22 @@ CREATE INDEX sessions_expires ON sessions (expires_at);
 
 -- A link sent by email.
 CREATE TABLE email_links (
-	token_hash BYTEA PRIMARY KEY,
-	purpose    TEXT NOT NULL,                       -- invite, signup, reset, undo, exists, decoy
-	email      TEXT NOT NULL,                       -- canonical form; undo: of the account before the change
-	account_id TEXT NOT NULL,                       -- reset, undo
-	factor_id  TEXT NOT NULL,                       -- undo: the factor to remove; '' to restore the address
-	replaced   BYTEA NOT NULL,                      -- undo: the factor to restore, as JSON with a sealed body; empty: none
-	due_at     BIGINT NOT NULL,                     -- undo: when it takes effect; 0: it was not requested
-	language   TEXT NOT NULL,                       -- undo: of the person who requested it, for the messages at due_at
-	name       TEXT NOT NULL,
-	operator   BOOLEAN NOT NULL,
-	epoch      BIGINT NOT NULL,                     -- reset: of the account, when the link was made
-	created_at BIGINT NOT NULL,
-	expires_at BIGINT NOT NULL,
-	used_at    BIGINT NOT NULL
+	token_hash  BYTEA PRIMARY KEY,
+	purpose     TEXT NOT NULL,                       -- invite, signup, reset, undo, exists, decoy
+	email       TEXT NOT NULL,                       -- canonical form; undo: of the account before the change
+	account_id  TEXT NOT NULL,                       -- reset, undo
+	factor_id   TEXT NOT NULL,                       -- undo: the factor to remove; '' to restore the address
+	replaced    BYTEA NOT NULL,                      -- undo: the factor to restore, as JSON with a sealed body; empty: none
+	due_at      BIGINT NOT NULL,                     -- undo: when it takes effect; 0: it was not requested
+	language    TEXT NOT NULL,                       -- undo: of the person who requested it, for the messages at due_at
+	name        TEXT NOT NULL,
+	given_name  TEXT NOT NULL,
+	family_name TEXT NOT NULL,
+	operator    BOOLEAN NOT NULL,
+	epoch       BIGINT NOT NULL,                     -- reset: of the account, when the link was made
+	created_at  BIGINT NOT NULL,
+	expires_at  BIGINT NOT NULL,
+	used_at     BIGINT NOT NULL
 );
 CREATE INDEX email_links_expires ON email_links (expires_at);
 CREATE INDEX email_links_undo ON email_links (account_id, created_at) WHERE purpose = 'undo';
@@ -313,6 +317,26 @@ CREATE TABLE clients (
 	created_at   BIGINT NOT NULL
 );
 
+-- Why requests of clients were rejected, for the operator. Requests with the same reason are one row.
+CREATE TABLE client_rejections (
+	client_id TEXT NOT NULL,
+	reason    TEXT NOT NULL,
+	path      TEXT NOT NULL,
+	sent      TEXT NOT NULL,                        -- parameters of the last one, without secrets
+	remedy    TEXT NOT NULL,
+	requests  BIGINT NOT NULL,
+	last_at   BIGINT NOT NULL,
+	PRIMARY KEY (client_id, reason)
+);
+CREATE INDEX client_rejections_last ON client_rejections (last_at);
+-- OAuth clients that are not registered: what their metadata documents say.
+CREATE TABLE client_documents (
+	id           TEXT PRIMARY KEY,                  -- the URL of the document, which is the client_id
+	registration TEXT NOT NULL,                     -- JSON, as in clients
+	expires_at   BIGINT NOT NULL                    -- when the document is to be read again
+);
+CREATE INDEX client_documents_expires ON client_documents (expires_at);
+
 -- Authorization requests that wait for the person to sign in or to consent.
 CREATE TABLE authorization_requests (
 	id             BYTEA PRIMARY KEY,               -- hash
@@ -325,6 +349,23 @@ CREATE TABLE authorization_requests (
 );
 CREATE INDEX authorization_requests_client ON authorization_requests (client_id);
 CREATE INDEX authorization_requests_expires ON authorization_requests (expires_at);
+
+-- Requests of devices (RFC 8628) that wait for a person to enter their code.
+CREATE TABLE device_authorizations (
+	id          BYTEA PRIMARY KEY,                  -- hash of the device code
+	user_code   TEXT NOT NULL UNIQUE,               -- without a dash; useless without a session
+	client_id   TEXT NOT NULL,
+	scope       TEXT NOT NULL,                      -- separated by spaces
+	address     TEXT NOT NULL,                      -- IP address of the device
+	state       TEXT NOT NULL,                      -- pending, allowed, denied
+	interval_ms BIGINT NOT NULL,                    -- the device waits as long between two polls
+	polled_at   BIGINT NOT NULL,
+	polls_early BOOLEAN NOT NULL,                   -- the last poll came before the interval was over
+	created_at  BIGINT NOT NULL,
+	expires_at  BIGINT NOT NULL
+);
+CREATE INDEX device_authorizations_client ON device_authorizations (client_id);
+CREATE INDEX device_authorizations_expires ON device_authorizations (expires_at);
 
 -- What a client was granted: its authorization code, and the tokens issued for it.
 CREATE TABLE grants (
@@ -342,6 +383,7 @@ CREATE TABLE grants (
 	code_hash          BYTEA NOT NULL UNIQUE,
 	code_expires_at    BIGINT NOT NULL,
 	code_used_at       BIGINT NOT NULL,
+	id_token_sent      BOOLEAN NOT NULL,            -- in the authorization response, before any code is used
 	created_at         BIGINT NOT NULL,
 	expires_at         BIGINT NOT NULL,
 	revoked_at         BIGINT NOT NULL,

@@ -56,8 +56,8 @@ var apps = []mutation{
 	{test: "TestAuthorizationCodeWorksOnceForItsClient", what: "the second use of a code ends nothing", edits: []edit{
 		{
 			"internal/grant/grant.go",
-			"return Grant{}, cmp.Or(g.revokeReusedCode(ctx, r), ErrInvalid)",
-			"return Grant{}, cmp.Or(error(nil), ErrInvalid)",
+			"if err := g.revokeReused(ctx, audit.CodeReused, row, r.From); err != nil {",
+			"if err := error(nil); err != nil {",
 		},
 	}},
 	{test: "TestAuthorizationCodeWorksOnceForItsClient",
@@ -81,20 +81,20 @@ var apps = []mutation{
 		{"internal/oidc/authorize.go", `values.Get("nonce") != "":`, `values.Get("nonce") != "x":`},
 	}},
 	{test: "TestPKCEIsRequired", what: "a verifier is taken where there was no challenge", edits: []edit{
-		{"internal/grant/grant.go", `return verifier == ""`, `return true`},
+		{"internal/grant/grant.go", `b.CodeChallenge == "" && r.CodeVerifier != ""`, `false`},
 	}},
 	{test: "TestPKCEIsRequired", what: "a weak verifier is good enough", edits: []edit{
 		{
 			"internal/grant/grant.go",
-			"return codeVerifierPattern.MatchString(verifier) && S256Challenge",
-			"return S256Challenge",
+			"!codeVerifierPattern.MatchString(r.CodeVerifier) || S256Challenge",
+			"S256Challenge",
 		},
 	}},
 	{test: "TestPKCEIsRequired", what: "a wrong verifier leaves the code", edits: []edit{
 		{
 			"internal/grant/grant.go",
-			"return grant, false, tx.RevokeGrant(ctx, grant.ID, now)",
-			"return grant, false, ErrInvalid",
+			"return grant, mismatch, tx.RevokeGrant(ctx, grant.ID, now)",
+			"return grant, mismatch, ErrInvalid",
 		},
 	}},
 	{test: "TestRefreshTokenWorksOnce", what: "a stolen refresh token ends nothing", edits: []edit{
@@ -280,5 +280,111 @@ var apps = []mutation{
 			"if i == 0 || now.Sub(list[i-1].createdAt()) < signingKeyLeadTime+signingKeyOverlap {",
 			"if i >= 0 && !now.IsZero() {",
 		},
+	}},
+	{test: "TestTokensOfAnAppEndInTime", what: "an unused refresh token never ends", edits: []edit{
+		{
+			"internal/grant/token.go",
+			"if idle := created.Add(cl.RefreshTokenIdleTime()); idle.Before(end) {",
+			"if idle := created.Add(cl.RefreshTokenIdleTime()); false {",
+		},
+	}},
+	{test: "TestTokensOfAnAppEndInTime", what: "a shorter lifetime counts for new tokens alone", edits: []edit{
+		{
+			"internal/grant/token.go",
+			"if refreshTokenEnd(cl, grant, r.old.CreatedAt).Before(now) {",
+			"if refreshTokenEnd(cl, grant, r.old.CreatedAt).IsZero() {",
+		},
+	}},
+	{test: "TestTokensOfAnAppEndInTime", what: "an ID token outlives its session", edits: []edit{
+		{"internal/oidc/idtoken.go", "end.Before(g.ExpiresAt)", "!end.IsZero()"},
+	}},
+	{test: "TestTokensOfAnAppEndInTime", what: "a lifetime has no bounds", edits: []edit{
+		{"internal/client/lifetimes.go", "if l.seconds != 0 && (", "if l.seconds != l.seconds && ("},
+	}},
+	{test: "TestResponseTypeMustBeEnabled", what: "every app may use every response type", edits: []edit{
+		{
+			"internal/oidc/authorize.go",
+			"case !cl.AllowsResponseType(authReq.ResponseType):",
+			`case !cl.AllowsResponseType(authReq.ResponseType) && cl.ID == "":`,
+		},
+		{
+			"internal/grant/auth_request.go",
+			"case r.WantsIDToken() && !p.Client.AllowsResponseType(r.ResponseType):",
+			`case r.WantsIDToken() && p.Client.ID == "":`,
+		},
+	}},
+	{test: "TestResponseTypeMustBeEnabled", what: "a request that waited is answered as it was allowed then", edits: []edit{
+		{
+			"internal/grant/auth_request.go",
+			"case r.WantsIDToken() && !p.Client.AllowsResponseType(r.ResponseType):",
+			`case r.WantsIDToken() && p.Client.ID == "":`,
+		},
+	}},
+	{test: "TestResponseTypeMustBeEnabled", what: "the error of a request for tokens is in the query", edits: []edit{
+		{"internal/oidc/authorize.go", `mode == "query" && !front,`, `mode == "query",`},
+	}},
+	{test: "TestIDTokenNeedsANonceAndNoQuery", what: "an ID token in the front channel needs no nonce", edits: []edit{
+		{
+			"internal/oidc/authorize.go",
+			`case authReq.WantsIDToken() && authReq.Nonce == "":`,
+			`case authReq.WantsIDToken() && authReq.Nonce == "x":`,
+		},
+	}},
+	{test: "TestIDTokenNeedsANonceAndNoQuery", what: "an ID token is in the query", edits: []edit{
+		{"internal/oidc/authorize.go", `mode == "query" && !front,`, `mode == "query",`},
+		{
+			"internal/oidc/authorize.go",
+			`case mode == "query" && authReq.WantsIDToken():`,
+			`case mode == "query" && authReq.WantsIDToken() && cl.ID == "":`,
+		},
+	}},
+	{test: "TestHybridResponseIsBoundToItsRequest", what: "an ID token says nothing about its code", edits: []edit{
+		{"internal/oidc/idtoken.go", `"c_hash":  grant.HashForIDToken(cl, bound.code),`, `"c_hash":  "",`},
+	}},
+	{test: "TestHybridResponseIsBoundToItsRequest", what: "an access token is in the front channel", edits: []edit{
+		{
+			"internal/oidc/continue.go",
+			"values.Set(\"id_token\", idToken)",
+			"values.Set(\"id_token\", idToken)\n\t\tvalues.Set(\"access_token\", code)",
+		},
+	}},
+	{test: "TestHybridResponseIsBoundToItsRequest", what: "a code beside an ID token needs no PKCE", edits: []edit{
+		{"internal/oidc/authorize.go", "case !authReq.WantsCode():", "case authReq.WantsIDToken():"},
+	}},
+	{test: "TestHybridResponseIsBoundToItsRequest", what: "a grant without a code is offline", edits: []edit{
+		{"internal/oidc/authorize.go", "if !authReq.WantsCode() {", "if false {"},
+	}},
+	{test: "TestNobodyChoosesAMappedName", what: "a group that is called like a mapped one is one", edits: []edit{
+		{"internal/client/claims.go", "case !is && isTarget(group):", "case !is && isTarget(group) && false:"},
+	}},
+	{test: "TestNobodyChoosesAMappedName", what: "letter case makes another group of it", edits: []edit{
+		{"internal/client/claims.go", "if strings.EqualFold(target, group) {", "if target == group {"},
+	}},
+	{test: "TestNobodyChoosesAMappedName", what: "a claim has a name of the protocol", edits: []edit{
+		{
+			"internal/client/claims.go",
+			"case slices.Contains(protocolClaims, name):",
+			`case slices.Contains(protocolClaims, name) && name == "":`,
+		},
+	}},
+	{test: "TestNobodyChoosesAMappedName", what: "a claim has the name of another one", edits: []edit{
+		{
+			"internal/client/claims.go",
+			"case slices.Contains(personClaims, name):",
+			`case slices.Contains(personClaims, name) && name == "":`,
+		},
+	}},
+	{test: "TestNobodyChoosesAMappedName", what: "the name of a person is sent as a role", edits: []edit{
+		{
+			"internal/client/claims.go",
+			"case slices.Contains(chosenClaims, from) &&",
+			`case slices.Contains(chosenClaims, from) && from == "" &&`,
+		},
+	}},
+	{test: "TestEdDSAKeysAreForAppsThatUseThem", what: "keys that no app uses are published", edits: []edit{
+		{"internal/grant/signing_key.go", "if slices.ContainsFunc(g.Clients.LastKnown(ctx), usesEdDSA) {", "if usesEdDSA != nil {"},
+	}},
+	{test: "TestEdDSAKeysAreForAppsThatUseThem", what: "a token is bound by a shorter hash", edits: []edit{
+		{"internal/grant/signing_key.go", "sum := sha512.Sum512([]byte(token))", "sum := sha512.Sum512_256([]byte(token))"},
 	}},
 }

@@ -131,8 +131,8 @@ var hosts = []mutation{
 		{"internal/forwardauth/callback.go", `if verifier == "" || code == "" {`, `if code == "" {`},
 		{
 			"internal/grant/grant.go",
-			"verifyCodeVerifier(r.CodeVerifier, grant.binding.CodeChallenge)",
-			`(r.CodeVerifier == "" || verifyCodeVerifier(r.CodeVerifier, grant.binding.CodeChallenge))`,
+			"case b.CodeChallenge != \"\" && r.CodeVerifier == \"\":\n\t\treturn \"code_verifier is missing\"",
+			"case r.CodeVerifier == \"\":",
 		},
 	}},
 	{test: "TestForwardAuthTakesAnyMethodForTheCheckOnly",

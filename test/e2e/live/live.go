@@ -95,7 +95,7 @@ func Start(t testing.TB, url string, setups ...Setup) *Server {
 	}
 	s.http.Config.Handler = s.Server
 	t.Cleanup(s.End)
-	anna := twostep.AccountParams{Email: AnnaEmail, Name: "Anna", Password: AnnaPassword}
+	anna := twostep.AccountParams{Email: AnnaEmail, Name: "Anna", FamilyName: "Adams", Password: AnnaPassword}
 	if err := s.CreateAccount(t.Context(), anna); err != nil && err != twostep.ErrAccountExists {
 		t.Fatal(err)
 	}
@@ -134,7 +134,8 @@ func (s *Server) Certificate() []byte {
 // Browser is an HTTP client with its own cookies that follows no redirect.
 type Browser struct {
 	*http.Client
-	s *Server
+	CodePage string // where the last password led to
+	s        *Server
 }
 
 // Browser starts a new one, without any cookie, in a network of its own: what one of them has
@@ -205,7 +206,8 @@ func (b *Browser) Post(path string, pairs ...string) Answer {
 	b.s.T.Helper()
 	a := b.PostNow(path, pairs...)
 	seconds, err := strconv.Atoi(a.Header.Get("Retry-After"))
-	if guess := path == "/signin" || strings.HasSuffix(path, "/verify"); a.StatusCode != http.StatusTooManyRequests || err != nil || !guess || seconds > 60 {
+	page, _, _ := strings.Cut(path, "?")
+	if guess := page == "/signin" || strings.HasSuffix(page, "/verify"); a.StatusCode != http.StatusTooManyRequests || err != nil || !guess || seconds > 60 {
 		return a
 	}
 	b.s.Turn(time.Duration(seconds) * time.Second)

@@ -55,8 +55,9 @@ func (b *Browser) FirstStep(path string, pairs ...string) (code string) {
 	if a.StatusCode != http.StatusSeeOther {
 		b.s.T.Fatalf("password: %d %s", a.StatusCode, a.Body)
 	}
-	if b.s.methods > 1 && !strings.Contains(b.Get("/signin/verify").Body, "•••@") { // the address that a code was sent to
-		if a := b.Post("/signin/method", "method", "email"); a.StatusCode != http.StatusSeeOther {
+	b.CodePage = a.Header.Get("Location")
+	if b.s.methods > 1 && !strings.Contains(b.Get(b.CodePage).Body, "•••@") { // the address that a code was sent to
+		if a := b.Post(strings.Replace(b.CodePage, "/verify", "/method", 1), "method", "email"); a.StatusCode != http.StatusSeeOther {
 			b.s.T.Fatalf("email as the method: %d %s", a.StatusCode, a.Body)
 		}
 	}
@@ -66,11 +67,17 @@ func (b *Browser) FirstStep(path string, pairs ...string) (code string) {
 // BothSteps is FirstStep, and then sends the code. It returns the answer to the code.
 func (b *Browser) BothSteps(path string, pairs ...string) Answer {
 	b.s.T.Helper()
-	a := b.Post("/signin/verify", "code", b.FirstStep(path, pairs...))
+	a := b.EnterCode(b.FirstStep(path, pairs...))
 	if a.StatusCode != http.StatusSeeOther {
 		b.s.T.Fatalf("code: %d %s", a.StatusCode, a.Body)
 	}
 	return a
+}
+
+// EnterCode sends a code on the page that the last password led to.
+func (b *Browser) EnterCode(code string) Answer {
+	b.s.T.Helper()
+	return b.Post(b.CodePage, "code", code)
 }
 
 // Password takes the first step as Anna and returns the code that was mailed.
