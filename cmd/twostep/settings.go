@@ -334,6 +334,9 @@ func (s *settings) completePublic(serve bool) error {
 			u.Host)
 	}
 	s.PublicURL = u.Scheme + "://" + u.Host
+	if !serve {
+		return nil // no message is sent, so the mail server may be configured where only the server reads it
+	}
 	var missing []error
 	need := func(flag, value, because string) {
 		if value == "" {
@@ -343,12 +346,9 @@ func (s *settings) completePublic(serve bool) error {
 	need("smtp-host", s.SMTP.Host, "a server with public_url sends codes by email")
 	need("smtp-from", s.SMTP.From, "a server with public_url sends codes by email")
 	server := s.smtpServer()
-	switch {
-	case !serve:
-		server.User, server.Password = "", ""
-	case server.User != "":
+	if server.User != "" {
 		need("smtp-password", server.Password, "smtp.user is set")
-	case server.Password != "":
+	} else if server.Password != "" {
 		need("smtp-user", server.User, "smtp.password is set")
 	}
 	if len(missing) > 0 {

@@ -356,10 +356,10 @@ func (g *Grants) MarkActionStarted(ctx context.Context, token string) error {
 
 // SelectAccount records the account that the person chose for a stored request. With account "" they want to
 // use another one, and the request's login_hint is dropped. It does nothing if the request was answered in the
-// meantime.
-func (g *Grants) SelectAccount(ctx context.Context, token, account string) error {
-	r, err := g.loadAuthRequest(ctx, token, false)
-	if errors.Is(err, ErrInvalid) { // already answered
+// meantime, or if it belongs to another browser, see GetAuthRequest.
+func (g *Grants) SelectAccount(ctx context.Context, token, account string, browsers []string) error {
+	r, err := g.GetAuthRequest(ctx, token, browsers)
+	if errors.Is(err, ErrInvalid) {
 		return nil
 	}
 	if err != nil {

@@ -139,7 +139,7 @@ func TestClientDocumentIsChecked(t *testing.T) {
 			h.T.Errorf("without PKCE: %s", to)
 		}
 		for _, grant := range []string{"client_credentials", deviceGrant} {
-			h.wantError(grant, h.call(h.Browser(), "/oauth2/token", "grant_type", grant, "client_id", editorID, "device_code", "x"), "unauthorized_client")
+			h.wantDeviceError(grant, h.call(h.Browser(), "/oauth2/token", "grant_type", grant, "client_id", editorID, "device_code", "x"), "unauthorized_client")
 		}
 	})
 }
