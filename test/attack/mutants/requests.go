@@ -30,10 +30,10 @@ var sites = []mutation{
 		{"internal/render/middleware.go", `case !isCleanPath(r.URL.Path):`, `case r.URL.Path == "":`},
 	}},
 	{test: "TestReturnAddressStaysOnThisSite", what: "the address to come back to is not checked", edits: []edit{
-		{"internal/render/local_path.go", `if len(address) > maxReturnToLength ||`, `if address != "" {
+		{"internal/render/local_path.go", `if len(address) > MaxReturnToLength ||`, `if address != "" {
 		return address, true
 	}
-	if len(address) > maxReturnToLength ||`},
+	if len(address) > MaxReturnToLength ||`},
 	}},
 }
 
