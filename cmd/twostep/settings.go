@@ -55,6 +55,7 @@ type settings struct {
 	ProxySecret string           `toml:"proxy_secret" name:"proxy-secret" kong:"-" placeholder:"TEXT" secret:"" allowed:"32 characters or more" help:"Read client addresses only from reverse proxies that send this secret as Twostep-Proxy-Secret, from any address"`
 	Intranet    bool             `toml:"intranet" help:"Accept private client addresses (otherwise they are assumed to be a proxy)"`
 	HSTS        bool             `toml:"hsts_subdomains" name:"hsts-subdomains" help:"Let browsers use https only for all subdomains of the host of public_url too (HSTS includeSubDomains)"`
+	ClientMeta  bool             `toml:"client_metadata" name:"client-metadata" help:"Allow apps that are not registered and describe themselves at a URL (MCP clients); people are asked for consent each time"`
 	Odds        string           `toml:"odds" default:"1/50000" placeholder:"1/N" allowed:"1/50000 to 1/100000" help:"Limit the yearly chance that someone who knows a password guesses the second step" example:"1/100000"`
 	Postgres    postgresSettings `toml:"postgres" embed:"" prefix:"postgres-"`
 	Brand       brandSettings    `toml:"brand" embed:"" prefix:"brand-"`
@@ -333,6 +334,9 @@ func (s *settings) completePublic(serve bool) error {
 			u.Host)
 	}
 	s.PublicURL = u.Scheme + "://" + u.Host
+	if !serve {
+		return nil // no message is sent, so the mail server may be configured where only the server reads it
+	}
 	var missing []error
 	need := func(flag, value, because string) {
 		if value == "" {
@@ -342,12 +346,9 @@ func (s *settings) completePublic(serve bool) error {
 	need("smtp-host", s.SMTP.Host, "a server with public_url sends codes by email")
 	need("smtp-from", s.SMTP.From, "a server with public_url sends codes by email")
 	server := s.smtpServer()
-	switch {
-	case !serve:
-		server.User, server.Password = "", ""
-	case server.User != "":
+	if server.User != "" {
 		need("smtp-password", server.Password, "smtp.user is set")
-	case server.Password != "":
+	} else if server.Password != "" {
 		need("smtp-user", server.User, "smtp.password is set")
 	}
 	if len(missing) > 0 {
@@ -472,6 +473,9 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 		TrustedProxies: s.proxies, ProxySecret: s.ProxySecret, PrivateClients: s.Intranet, HSTSSubdomains: s.HSTS,
 		EmailSecondStep: s.Email.SecondStep, EmailPauseAfterReset: s.Email.pauseAfterReset,
 		SMSGateways: s.SMS.gateways, SMSPrice: s.SMS.price, SMSDailyBudget: s.SMS.budget,
+	}
+	if s.ClientMeta {
+		o.ClientMetadata = &twostep.ClientMetadata{}
 	}
 	if o.TrustDays == 0 {
 		o.TrustDays = -1 // in Options, 0 is the default

@@ -46,22 +46,21 @@ const (
 
 // sudoScript replaces sudo: the test has one user, and the folders of the machine are below a temporary one. Users and
 // certificates are the machine's.
-const sudoScript = `#!/bin/sh
+const sudoScript = `#!/bin/bash
 set -eu
 case "$1" in
 -u) shift 2; exec "$@" ;;
 useradd | apt-get | certbot) exit 0 ;;
 install)
 	shift
-	while [ "$#" -gt 2 ]; do
+	words=()
+	while [ "$#" -gt 0 ]; do
 		case "$1" in
 		-o | -g) shift 2 ;;
-		-m) mode=$2; shift 2 ;;
-		-d) dir=-d; shift ;;
+		*) words+=("$1"); shift ;;
 		esac
 	done
-	while [ "${1#-}" != "$1" ]; do shift 2; done
-	exec install ${dir:-} -m "${mode:-755}" "$@" ;;
+	exec install "${words[@]}" ;;
 *) exec "$@" ;;
 esac
 `
