@@ -16,7 +16,8 @@ var (
 		without: map[step]string{backChannel: "has no server"},
 	}
 	oidcClientTS = &row{
-		name: "oidc-client-ts", version: "3.5.0", quick: true, run: testOIDCClientTS, without: map[step]string{backChannel: "has no server"},
+		name: "oidc-client-ts", version: "3.5.0", quick: true, run: testOIDCClientTS,
+		without: map[step]string{backChannel: "has no server"},
 	}
 	msalBrowser = &row{
 		name: "msal-browser", version: "5.30.0", run: testMSALBrowser,
@@ -97,7 +98,7 @@ func testAngularAuth(t *testing.T, r *row) {
 	s.file("main.ts")
 	for name, text := range map[string]string{
 		"entry.ts":      "import '@angular/compiler';\nimport './main';\n",
-		"tsconfig.json": `{"compilerOptions": {"target": "es2022", "experimentalDecorators": true, "useDefineForClassFields": false}}`,
+		"tsconfig.json": `{"compilerOptions": {"experimentalDecorators": true, "useDefineForClassFields": false}}`,
 	} {
 		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -110,8 +111,8 @@ func testAngularAuth(t *testing.T, r *row) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.guide.files["index.html"] = `<!doctype html><title>My app</title><link rel="icon" href="data:,"><app-root></app-root>` +
-		`<script type="module">` + string(script) + `</script>`
+	s.guide.files["index.html"] = `<!doctype html><title>My app</title><link rel="icon" href="data:,">` +
+		`<app-root></app-root><script type="module">` + string(script) + `</script>`
 	b := s.inBrowser()
 	s.saw(userinfo) // the library loads it before it shows the user
 	s.leave(b)

@@ -213,9 +213,9 @@ func (b *tab) signIn() {
 func (b *tab) popup(id string) *tab {
 	b.t.Helper()
 	opened := chromedp.WaitNewTarget(b.ctx, func(*target.Info) bool { return true })
-	point := fmt.Sprintf(`(r => [r.x + r.width / 2, r.y + r.height / 2])(document.getElementById(%q).getBoundingClientRect())`, id)
-	var at []float64
-	b.do(chromedp.Evaluate(point, &at))
+	var at []float64 // the middle of the button
+	b.do(chromedp.Evaluate(fmt.Sprintf(`(r => [r.x + r.width / 2, r.y + r.height / 2])(
+		document.getElementById(%q).getBoundingClientRect())`, id), &at))
 	b.do(chromedp.MouseClickXY(at[0], at[1])) // a browser blocks a window that no click of a person opens
 	other := &tab{s: b.s, t: b.t}
 	select {
@@ -237,8 +237,8 @@ func (b *tab) describe() string {
 	ctx, cancel := context.WithTimeout(b.ctx, time.Second)
 	defer cancel()
 	var text string
-	err := chromedp.Run(ctx, chromedp.Evaluate(`location.href + "\n" + document.title + "\n" + document.body.innerText`, &text))
-	if err != nil {
+	const all = `location.href + "\n" + document.title + "\n" + document.body.innerText`
+	if err := chromedp.Run(ctx, chromedp.Evaluate(all, &text)); err != nil {
 		return err.Error()
 	}
 	return text

@@ -2,8 +2,8 @@
 //
 // Each test starts a whole server, installs nothing, and changes nothing in the client: it registers the app with the
 // line `twostep app add` of the guide, starts the client with the settings of the guide, and signs a person in with a
-// password and a code from an email. `make clients` installs the clients and runs all tests; `make test` runs those that
-// cost seconds.
+// password and a code from an email. `make clients` installs the clients and runs all tests; `make test` runs those
+// that cost seconds.
 //
 // # Add a client
 //
@@ -19,6 +19,6 @@
 //  4. Call site.saw for each of the steps that the function has checked, and give the reason for each other step in the
 //     row. The test fails if a step has neither.
 //
-// A test must not sleep: site.until waits for what an app does by itself. To see a refresh, call what the app offers for
-// it, or let a setting of the app be shorter than in the guide, with site.also.
+// A test must not sleep: site.until waits for what an app does by itself. To see a refresh, call what the app offers
+// for it, or let a setting of the app be shorter than in the guide, with site.also.
 package clients

@@ -33,7 +33,8 @@ func testSpringSecurity(t *testing.T, r *row) {
 	s.saw(signIn)
 	s.saw(userinfo) // Spring takes the claims from there
 	first, second := anna.open(s.app+"/token"), anna.open(s.app+"/token")
-	if said, err := s.userinfo(second.text); err != nil || said["email"] != "anna@example.com" || first.text == second.text {
+	said, err := s.userinfo(second.text)
+	if err != nil || said["email"] != "anna@example.com" || first.text == second.text {
 		t.Errorf("the second access token is for %v (%v)\n%s\n%s", said, err, first.text, second.text)
 	}
 	s.saw(refresh)

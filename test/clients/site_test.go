@@ -129,7 +129,8 @@ func (s *site) register() {
 	s.t.Helper()
 	config := filepath.Join(s.dir, "twostep.toml")
 	data := filepath.Dir(s.Database)
-	text := fmt.Sprintf("public_url = %q\ndata = %q\n[smtp]\nhost = \"127.0.0.1\"\nfrom = \"signin@example.com\"\n", s.URL, data)
+	const settings = "public_url = %q\ndata = %q\n[smtp]\nhost = \"127.0.0.1\"\nfrom = \"signin@example.com\"\n"
+	text := fmt.Sprintf(settings, s.URL, data)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
@@ -360,8 +361,8 @@ func (s *site) misconfigure(open func(*person)) {
 	s.wrongRedirect(func() { open(s.person()) })
 }
 
-// wrongRedirect registers another redirect URL than the app sends, lets somebody open the app, and wants the line of the
-// log that says so.
+// wrongRedirect registers another redirect URL than the app sends, lets somebody open the app, and wants the line of
+// the log that says so.
 func (s *site) wrongRedirect(open func()) {
 	s.t.Helper()
 	const elsewhere = "https://elsewhere.example.com/callback"
@@ -410,7 +411,7 @@ func (s *site) userinfo(token string) (map[string]any, error) {
 // requests counts the requests to a path that the server has answered with this status.
 func (s *site) requests(path string, status int) (n int) {
 	for line := range strings.Lines(s.Log.String()) {
-		if strings.Contains(line, fmt.Sprintf(`"path":%q`, path)) && strings.Contains(line, fmt.Sprintf(`"status":%d`, status)) {
+		if strings.Contains(line, fmt.Sprintf(`"path":%q,"status":%d,`, path, status)) {
 			n++
 		}
 	}
