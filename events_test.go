@@ -76,6 +76,8 @@ var withoutEvent = map[string]string{
 	"Budgets.SpendMail": "counts; whoever calls it records a refusal", "Budgets.Lock": "locks", "Budgets.Refund": "gives back what was counted", "Budgets.Renew": "likewise",
 
 	"Grants.ConsumePushedRequest": "takes a request of an app, which nobody has allowed yet", "Grants.MarkActionStarted": "likewise", "Grants.SelectAccount": "likewise",
+	"Clients.SaveDocument":      "keeps what an app that nobody registered says of itself",
+	"Grants.FindClient":         "likewise; a refusal is recorded as that of SaveAuthRequest is",
 	"Grants.PollDevice":         "gives a device the tokens of a grant whose event is recorded",
 	"Grants.BindAuthRequest":    "likewise",
 	"Grants.ConsumeAuthRequest": "likewise", "Grants.IssueHostToken": "a token of a grant whose event is recorded", "Grants.IssueClientCredentialsToken": "a token of an app for itself, as often as it likes",

@@ -106,6 +106,10 @@ type Options struct {
 	ProxySecret string
 	// Apps are apps in which people sign in with their accounts here, in addition to those in the database.
 	Apps []App
+	// ClientMetadata allows apps that are not registered: their client_id is the https URL of a document that describes
+	// them (Client ID Metadata Documents), as MCP clients have it. People are asked for consent each time. Default: nil,
+	// off.
+	ClientMetadata *ClientMetadata
 	// NoBackgroundWork turns off background work: messages are not sent, and expired rows are not deleted. Set it in a
 	// second program that opens the database of a running server.
 	NoBackgroundWork bool
@@ -127,6 +131,14 @@ type Options struct {
 
 	look         brand.Brand // Brand, checked
 	machineClock bool        // Now was not set
+}
+
+// ClientMetadata says how the documents of apps that are not registered are read.
+type ClientMetadata struct {
+	// Transport sends the requests, for example through a proxy that connects to public addresses only. The size, the
+	// time and the number of the requests are limited in any case. Default: one that connects to port 443 of public
+	// addresses only.
+	Transport http.RoundTripper
 }
 
 // Postgres has the limits of the connections to PostgreSQL. The zero value is the default.

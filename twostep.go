@@ -30,6 +30,7 @@ import (
 	"twostep.example/twostep/internal/forwardauth"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/help"
+	"twostep.example/twostep/internal/metadata"
 	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/oidc"
 	"twostep.example/twostep/internal/origin"
@@ -162,7 +163,9 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		Events: events, Operator: o.actor(),
 		Store: db, Keys: keys, Now: o.Now, Log: o.Logger,
 		Passwords: seal.NewPasswordHasher(seal.HashCost{}, 0, 0),
-		Settings:  account.Settings{Site: o.Site, PublicURL: o.PublicURL, SignUp: o.SignUp, Location: o.Location},
+		Settings: account.Settings{
+			Site: o.Site, PublicURL: o.PublicURL, SignUp: o.SignUp, Location: o.Location, Local: o.Local != nil,
+		},
 		Enqueue:   out.Enqueue, NotifyOutbox: out.Notify, Trust: o.policy(), GuessBudget: o.perYear(), Methods: o.Methods,
 		Idle: o.IdleTimeout, Absolute: o.AbsoluteTimeout, StaySignedIn: o.StaySignedIn,
 		Email: challenge.EmailPolicy{
@@ -189,6 +192,10 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 	s.grants = &grant.Grants{
 		Store: db, Keys: keys, Now: o.Now, Log: o.Logger, Limits: services.Limits, Accounts: services.Accounts,
 		Challenges: services.Challenges, Issuer: o.PublicURL, Clients: s.clients,
+	}
+	if o.ClientMetadata != nil {
+		s.clients.Documents = true
+		s.grants.Documents = grant.NewDocuments(metadata.Fetcher{Transport: o.ClientMetadata.Transport})
 	}
 	if err := s.grants.PreloadSigningKeys(ctx); err != nil {
 		return nil, fmt.Errorf("twostep: %w", err)

@@ -145,6 +145,9 @@ func parseSender(from string) (*mail.Address, error) {
 	if err := checkEmailAddress(a.Address); err != nil {
 		return nil, fmt.Errorf("sender: %w", err)
 	}
+	if !isASCII(a.Address) { // many mail servers would refuse every mail
+		return nil, errors.New("sender: an address with characters outside ASCII")
+	}
 	if utf8.RuneCountInString(a.Name) > maxSenderNameChars {
 		return nil, fmt.Errorf("sender: name longer than %d characters", maxSenderNameChars)
 	}
@@ -169,21 +172,13 @@ func checkHeaderValue(s string) error {
 	return nil
 }
 
-// checkEmailAddress accepts one plain address: an ASCII dot-atom, @ and a host name. It rejects
-// quoted local parts, address literals, comments and lists: they are legal, nobody signs in with
-// them, and they are a way to smuggle commands. Internationalized domains must be A-labels (xn--),
+// checkEmailAddress accepts one plain address: a local part of ValidLocalPart, @ and a host name. It
+// rejects quoted local parts, address literals, comments and lists: they are legal, nobody signs in
+// with them, and they are a way to smuggle commands. Internationalized domains must be A-labels (xn--),
 // as browsers send them.
 func checkEmailAddress(a string) error {
 	local, domain, ok := strings.Cut(a, "@")
-	if !ok || len(a) > maxAddressBytes || len(local) > maxLocalPartBytes {
-		return errors.New("not a plain address")
-	}
-	for atom := range strings.SplitSeq(local, ".") {
-		if atom == "" || strings.ContainsFunc(atom, notAtext) {
-			return errors.New("not a plain address")
-		}
-	}
-	if !validHostname(domain) {
+	if !ok || len(a) > maxAddressBytes || !ValidLocalPart(local) || !validHostname(domain) {
 		return errors.New("not a plain address")
 	}
 	return nil
@@ -231,14 +226,15 @@ func normalizeLineEndings(s string) string {
 }
 
 // checkMailBytes rejects what two relays could parse differently: bare CR, bare LF, bytes that are
-// not ASCII, NUL, overlong lines.
+// not ASCII except in the recipient (RFC 6532 3.2), NUL, overlong lines.
 func checkMailBytes(raw []byte) error {
 	for line := range bytes.SplitSeq(raw, []byte("\r\n")) {
 		if len(line) > maxLineBytes {
 			return errors.New("line too long")
 		}
+		recipient := bytes.HasPrefix(line, []byte("To: ")) && utf8.Valid(line)
 		for _, b := range line {
-			if b == '\r' || b == '\n' || b == 0 || b > 0x7e {
+			if b == '\r' || b == '\n' || b == 0 || b == 0x7f || b > 0x7f && !recipient {
 				return errors.New("stray control character or byte")
 			}
 		}

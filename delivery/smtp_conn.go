@@ -89,7 +89,7 @@ func (c *smtpConn) handshake(s SMTP) (string, error) {
 	if c.Client, err = smtp.NewClient(conn, s.Host); err != nil {
 		return "greeting", err
 	}
-	c.SkipSMTPUTF8(true) // our addresses are ASCII; SMTPUTF8 would restrict which relays may take the mail
+	c.SkipSMTPUTF8(true) // it would restrict which relays may take the mail; sendMail turns it on if an address needs it
 	if err := c.Hello(s.ehloName(c.netConn.LocalAddr())); err != nil {
 		return "ehlo", err
 	}
@@ -172,10 +172,17 @@ func (s SMTP) chooseAuth(offered []string) smtp.Auth {
 
 // sendMail runs MAIL, RCPT and DATA for one recipient.
 func (c *smtpConn) sendMail(l composedMail) error {
-	if err := c.Mail("<" + l.from + ">"); err != nil {
+	if !isASCII(l.to) {
+		if ok, _ := c.Extension("SMTPUTF8"); !ok {
+			return fmt.Errorf("delivery: smtp mail: %w: the address has characters outside ASCII, and the mail server does not "+
+				"offer SMTPUTF8 (RFC 6531)", ErrRejected)
+		}
+		c.SkipSMTPUTF8(false)
+	}
+	if err := c.Mail("<" + quoteLocalPart(l.from) + ">"); err != nil {
 		return c.responseError("mail", err)
 	}
-	if err := c.Rcpt("<" + l.to + ">"); err != nil {
+	if err := c.Rcpt("<" + quoteLocalPart(l.to) + ">"); err != nil {
 		return c.responseError("rcpt", err)
 	}
 	w, err := c.Data()

@@ -86,6 +86,7 @@ type acceptedMail struct {
 	from string
 	to   []string
 	raw  string
+	utf8 bool // MAIL had the parameter SMTPUTF8
 }
 
 // testMailServer is a real mail server in this process. Its fields are set before the first mail.
@@ -116,7 +117,7 @@ func startMailServer(tb testing.TB, config *tls.Config, implicit bool) *testMail
 		s.sessions++
 		return &mailSession{server: s}, nil
 	}))
-	server.Domain = "localhost"
+	server.Domain, server.EnableSMTPUTF8 = "localhost", tb.Name() == "TestSMTPUTF8"
 	server.ErrorLog = log.New(io.Discard, "", 0)
 	server.AllowInsecureAuth = config == nil
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -178,8 +179,8 @@ func (l *loginServer) Next(response []byte) ([]byte, bool, error) {
 func (s *mailSession) Reset()        { s.mail = acceptedMail{} }
 func (s *mailSession) Logout() error { return nil }
 
-func (s *mailSession) Mail(from string, _ *smtp.MailOptions) error {
-	s.mail = acceptedMail{from: from}
+func (s *mailSession) Mail(from string, o *smtp.MailOptions) error {
+	s.mail = acceptedMail{from: from, utf8: o.UTF8}
 	return s.server.refuseMail
 }
 

@@ -111,6 +111,9 @@ func (c *appSetCommand) Run(ctx context.Context, to console, from *settingSource
 		if a.Pairwise != was.Pairwise {
 			fmt.Fprintln(to.err, "The subject identifiers of this app have changed: it will treat everybody as a new person.")
 		}
+		if c.MapGroup != nil && len(a.GroupNames) > 0 {
+			fmt.Fprintln(to.err, groupNamesRemark(a))
+		}
 		_, err = fmt.Fprint(to.out, formatTable(append(rows, appDetails(a, false)...)))
 		return err
 	})

@@ -31,7 +31,7 @@ type appTable struct {
 	Introspects  bool     `toml:"introspects" flag:"--introspects" help:"Let the app, an API, introspect the tokens of other apps"`
 	ResponseType []string `toml:"response_types" flag:"--response-type" example:"code id_token" help:"Response types besides code: code id_token or id_token, which send ID tokens through the browser"`
 	PKCE         string   `toml:"pkce" flag:"--pkce" default:"auto" values:"auto,required,off" help:"Require PKCE, PKCE or a nonce (auto), or neither (off); public apps always need PKCE"`
-	Algorithm    string   `toml:"algorithm" flag:"--algorithm" default:"RS256" values:"RS256,ES256" help:"Signature of ID tokens"`
+	Algorithm    string   `toml:"algorithm" flag:"--algorithm" default:"RS256" values:"RS256,ES256,EdDSA" help:"Signature of ID tokens"`
 	Pairwise     bool     `toml:"pairwise" flag:"--pairwise" help:"Use pairwise subject identifiers"`
 	Hosts        []string `toml:"hosts" flag:"--host" example:"wiki.example.com" help:"Hosts behind a reverse proxy that asks this server"`
 	PublicPaths  []string `toml:"public_paths" flag:"--public-path" example:"/hooks/*" help:"Paths of the hosts that everyone reaches without signing in, with an optional method and host in front"`
@@ -44,6 +44,10 @@ type appTable struct {
 	RefreshTTL   string   `toml:"refresh_token_ttl" flag:"--refresh-token-ttl" default:"720h" help:"Time after the sign-in for which the app can refresh its tokens" allowed:"1h to 8760h"`
 	RefreshIdle  string   `toml:"refresh_token_idle" flag:"--refresh-token-idle" fallback:"the time of refresh_token_ttl" help:"Time after which an unused refresh token ends" allowed:"1h to 8760h"`
 	DeviceGrant  bool     `toml:"device_grant" flag:"--device-grant" help:"Let people sign in devices without a browser with a code (RFC 8628)"`
+	IDTokenClaim []string `toml:"id_token_claims" flag:"--id-token-claim" fallback:"all that the scope gives" example:"email" help:"Claims about a person that ID tokens have, by the names that the app has for them"`
+	MapClaims    []string `toml:"map_claims" flag:"--map-claim" example:"groups=roles" help:"Other names for claims"`
+	MapGroups    []string `toml:"map_groups" flag:"--map-group" example:"wiki editors=Editors" help:"Other names for groups"`
+	Claims       []string `toml:"claims" flag:"--claim" example:"tenant=acme" help:"Claims that are the same for everybody"`
 	Groups       []string `toml:"groups" flag:"--group" example:"staff" help:"Let only people in one of these groups use the app"`
 }
 
@@ -52,7 +56,7 @@ func (t *appTable) parse() (twostep.App, error) {
 	a := twostep.App{
 		ID: t.ID, Name: t.Name, RedirectURIs: t.Redirects, PostLogoutRedirectURIs: t.SignedOut,
 		BackChannelLogoutURI: t.BackChannel, AllowedSchemes: t.Schemes, InsecureHTTP: t.InsecureHTTP,
-		SecretHashes: t.Secrets, ResponseTypes: t.ResponseType, ThirdParty: t.Foreign, CanIntrospect: t.Introspects, PKCE: t.PKCE,
+		SecretHashes: t.Secrets, ResponseTypes: t.ResponseType, IDTokenClaims: t.IDTokenClaim, ThirdParty: t.Foreign, CanIntrospect: t.Introspects, PKCE: t.PKCE,
 		IDTokenAlg: t.Algorithm, Pairwise: t.Pairwise,
 		Hosts: t.Hosts, PublicPaths: t.PublicPaths, PublicPreflight: t.Preflight, HeaderEncoding: t.Encoding,
 		RequiredACR: t.ACR, RequiredGroups: t.Groups, DeviceGrant: t.DeviceGrant,
@@ -75,6 +79,19 @@ func (t *appTable) parse() (twostep.App, error) {
 	} {
 		if *s.to, err = parseSeconds(s.key, s.text); err != nil {
 			return a, wrong(s.key, err.Error())
+		}
+	}
+	for _, p := range []struct {
+		key  string
+		to   *map[string]string
+		list []string
+	}{
+		{"map_claims", &a.ClaimNames, t.MapClaims},
+		{"map_groups", &a.GroupNames, t.MapGroups},
+		{"claims", &a.StaticClaims, t.Claims},
+	} {
+		if *p.to, err = parsePairs(p.key, p.list); err != nil {
+			return a, wrong(p.key, err.Error())
 		}
 	}
 	switch {
@@ -120,6 +137,28 @@ func parseSeconds(key, text string) (int64, error) {
 		return 0, fmt.Errorf("%s is %q, want a time like 8h or 30m", key, text)
 	}
 	return int64(d / time.Second), nil
+}
+
+// parsePairs parses texts like groups=roles; nil for none. The text after the first = may only have another one if it is
+// the value of a claim.
+func parsePairs(key string, list []string) (pairs map[string]string, err error) {
+	for _, text := range list {
+		name, value, is := strings.Cut(text, "=")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		switch _, twice := pairs[name]; {
+		case !is || name == "" || value == "":
+			return nil, fmt.Errorf("%s is %q, want two names with = between them, like groups=roles", key, text)
+		case strings.Contains(value, "=") && strings.Contains(key, "group"):
+			return nil, fmt.Errorf("%s is %q, with more than one =, so it is not clear where the first name ends", key, text)
+		case twice:
+			return nil, fmt.Errorf("%s names %q twice", key, name)
+		}
+		if pairs == nil {
+			pairs = map[string]string{}
+		}
+		pairs[name] = value
+	}
+	return pairs, nil
 }
 
 // readApps parses all app tables of a file. Each error has its line.

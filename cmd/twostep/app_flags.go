@@ -25,7 +25,7 @@ type appFlags struct {
 	Introspects  *bool    `help:"Let the app, an API, introspect the tokens of other apps"`
 	ResponseType []string `sep:"none" name:"response-type" placeholder:"TYPE" help:"Allow this response type besides code: \"code id_token\" or id_token, which send ID tokens through the browser; can be repeated"`
 	PKCE         *string  `name:"pkce" placeholder:"MODE" help:"Require PKCE (required), PKCE or a nonce (auto), or neither (off); default: auto"`
-	Algorithm    *string  `placeholder:"ALG" help:"Sign ID tokens with this algorithm, RS256 or ES256 (default: RS256)"`
+	Algorithm    *string  `placeholder:"ALG" help:"Sign ID tokens with this algorithm, RS256, ES256 or EdDSA (default: RS256)"`
 	DeviceGrant  *bool    `name:"device-grant" help:"Let people sign in devices without a browser with a code (RFC 8628)"`
 	Pairwise     *bool    `help:"Use pairwise subject identifiers"`
 	ACR          *string  `name:"acr" placeholder:"ACR" help:"Require at least this authentication level (acr), like urn:twostep:acr:2"`
@@ -34,6 +34,10 @@ type appFlags struct {
 	AccessTTL    *string  `name:"access-token-ttl" placeholder:"TIME" help:"Time for which an access token is valid, 1m to 24h (default: 10m)"`
 	RefreshTTL   *string  `name:"refresh-token-ttl" placeholder:"TIME" help:"Time after the sign-in for which the app can refresh its tokens, 1h to 8760h (default: 720h)"`
 	RefreshIdle  *string  `name:"refresh-token-idle" placeholder:"TIME" help:"Time after which an unused refresh token ends, 1h to 8760h (default: the time of --refresh-token-ttl)"`
+	IDTokenClaim []string `sep:"none" name:"id-token-claim" placeholder:"NAME" help:"Put only this claim about a person into ID tokens, by the name that the app has for it; can be repeated (default: all that the scope gives)"`
+	MapClaim     []string `sep:"none" name:"map-claim" placeholder:"CLAIM=NAME" help:"Send this claim under another name, like groups=roles; can be repeated"`
+	MapGroup     []string `sep:"none" name:"map-group" placeholder:"GROUP=NAME" help:"Send this group under another name, like \"wiki editors=Editors\"; can be repeated"`
+	Claim        []string `sep:"none" placeholder:"NAME=TEXT" help:"Send this claim about everybody, like tenant=acme; can be repeated"`
 	Group        []string `sep:"none" placeholder:"GROUP" help:"Let only people in this group use the app; can be repeated, then one of the groups is enough"`
 	Keys         *string  `placeholder:"FILE" help:"Read the public keys of the app from this JWK set, instead of a secret (private_key_jwt)"`
 }
@@ -60,6 +64,25 @@ func (f *appFlags) apply(a *twostep.App) (secret string, err error) {
 	setIfGiven(&a.PublicPreflight, f.Preflight)
 	setIfGiven(&a.HeaderEncoding, f.Encoding)
 	setListIfGiven(&a.RequiredGroups, f.Group)
+	setListIfGiven(&a.IDTokenClaims, f.IDTokenClaim)
+	for _, p := range []struct {
+		flag  string
+		to    *map[string]string
+		given []string
+	}{
+		{"--map-claim", &a.ClaimNames, f.MapClaim},
+		{"--map-group", &a.GroupNames, f.MapGroup},
+		{"--claim", &a.StaticClaims, f.Claim},
+	} {
+		if p.given == nil {
+			continue
+		}
+		var list []string
+		setListIfGiven(&list, p.given)
+		if *p.to, err = parsePairs(p.flag, list); err != nil {
+			return "", err
+		}
+	}
 	for _, t := range []struct {
 		flag  string
 		to    *int64

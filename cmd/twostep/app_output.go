@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -79,6 +80,9 @@ func formatCredentials(a twostep.App, secret, issuer string) string {
 		remarks = append(remarks, "Somebody can send a code to a person to get their access. The page warns them: allow the "+
 			"device grant only where there is no browser.")
 	}
+	if len(a.GroupNames) > 0 {
+		remarks = append(remarks, groupNamesRemark(a))
+	}
 	switch {
 	case len(a.RedirectURIs) > 0:
 		remarks = append(remarks, "The app must send its redirect URL exactly as registered, including a slash at the end.")
@@ -90,6 +94,13 @@ func formatCredentials(a twostep.App, secret, issuer string) string {
 		return formatTable(rows)
 	}
 	return formatTable(rows) + "\n" + strings.Join(remarks, "\n") + "\n"
+}
+
+// groupNamesRemark says which groups are not sent because others have their names.
+func groupNamesRemark(a twostep.App) string {
+	names := slices.Compact(slices.Sorted(maps.Values(a.GroupNames)))
+	return "The app gets " + strings.Join(names, ", ") + " only for the groups that are mapped to it. A group here that is " +
+		"itself called so is not sent."
 }
 
 // appDetails returns all settings of an app except its hashes.
@@ -127,6 +138,10 @@ func appDetails(a twostep.App, fixed bool) []outputRow {
 		{"PKCE", only(len(a.RedirectURIs) > 0, a.PKCEMode())},
 		{"ID tokens", only(clientAuthMethod(a) != "hosts", a.SigningAlg())},
 		{"subjects", only(a.Pairwise, "pairwise")},
+		{"ID token has", a.IDTokenClaims},
+		{"claim names", formatPairs(a.ClaimNames)},
+		{"group names", formatPairs(a.GroupNames)},
+		{"claims", formatPairs(a.StaticClaims)},
 		{"acr", []string{a.RequiredACR}},
 		{"max age", only(a.MaxAge > 0, formatTime(a.MaxAuthAge()))},
 		{"ID token", only(a.IDTokenTTL > 0, "valid for "+formatTime(a.IDTokenLifetime()))},
@@ -137,6 +152,14 @@ func appDetails(a twostep.App, fixed bool) []outputRow {
 		{"groups", a.RequiredGroups},
 		{"source", only(fixed, "the configuration file")},
 	}
+}
+
+// formatPairs formats pairs as they are typed, in order.
+func formatPairs(pairs map[string]string) (lines []string) {
+	for _, name := range slices.Sorted(maps.Keys(pairs)) {
+		lines = append(lines, name+"="+pairs[name])
+	}
+	return lines
 }
 
 // formatTime formats a time as it is typed: 8h, not 8h0m0s.

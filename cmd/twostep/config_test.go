@@ -60,6 +60,7 @@ trusted_proxies = ["127.0.0.1", "10.0.0.0/8"]
 proxy_secret = "9f1c6f0f2b7a4d0e8c5b3a1d7e9f2c4b"
 odds = "1/60000"
 intranet = true
+client_metadata = true
 [socket]
 mode = "0600"
 group = "proxy"
@@ -121,9 +122,14 @@ foreign = true
 pkce = "off"
 algorithm = "RS256"
 pairwise = true
+device_grant = true
 hosts = ["grafana.example.com"]
 acr = "urn:twostep:acr:2"
 max_age = "8h"
+id_token_claims = ["roles", "tenant"]
+map_claims = ["groups = roles"]
+map_groups = ["staff=Members"]
+claims = ["tenant=a=b"]
 response_types = ["code"]
 id_token_ttl = "1h"
 access_token_ttl = "5m"
@@ -156,7 +162,7 @@ func TestConfigFileSetsEverySetting(t *testing.T) {
 			codeTTL: 5 * time.Minute},
 		Trust:   trustSettings{Days: 7, Network: "prefix", Browser: "exact"},
 		Email:   emailSettings{Valid: "10m", codeTTL: 10 * time.Minute, SecondStep: "until-another", PauseAfterReset: "72h", pauseAfterReset: 72 * time.Hour},
-		Proxies: "127.0.0.1,10.0.0.0/8", Intranet: true, ProxySecret: "9f1c6f0f2b7a4d0e8c5b3a1d7e9f2c4b",
+		Proxies: "127.0.0.1,10.0.0.0/8", Intranet: true, ClientMeta: true, ProxySecret: "9f1c6f0f2b7a4d0e8c5b3a1d7e9f2c4b",
 		Socket:  socketSettings{Mode: "0600", Group: "proxy", mode: 0o600},
 		proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8")},
 		TLS:     tlsSettings{Cert: "cert.pem", Key: "key.pem"},
@@ -168,9 +174,11 @@ func TestConfigFileSetsEverySetting(t *testing.T) {
 			BackChannelLogoutURI:   "https://grafana.example.com/out",
 			SecretHashes:           []string{"ba7a6da12f370e9bf2d1769d0992a8ce0d1cef86ea01da2a37837f52a2cadf20"},
 			AllowedSchemes:         []string{"vscode"}, InsecureHTTP: true,
-			ThirdParty: true, PKCE: "off", IDTokenAlg: "RS256", Pairwise: true,
+			ThirdParty: true, PKCE: "off", IDTokenAlg: "RS256", Pairwise: true, DeviceGrant: true,
 			Hosts:       []string{"grafana.example.com"},
-			RequiredACR: "urn:twostep:acr:2", MaxAge: 8 * 60 * 60, ResponseTypes: []string{"code"},
+			RequiredACR: "urn:twostep:acr:2", MaxAge: 8 * 60 * 60, IDTokenClaims: []string{"roles", "tenant"},
+			ClaimNames: map[string]string{"groups": "roles"}, GroupNames: map[string]string{"staff": "Members"},
+			StaticClaims: map[string]string{"tenant": "a=b"}, ResponseTypes: []string{"code"},
 			IDTokenTTL: 60 * 60, AccessTokenTTL: 5 * 60, RefreshTokenTTL: 90 * 86400, RefreshTokenIdle: 10 * 86400,
 			RequiredGroups: []string{"staff", "admins"},
 		}, {ID: "phone", RedirectURIs: []string{"com.example.app:/cb"}}},

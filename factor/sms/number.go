@@ -2,6 +2,7 @@ package sms
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -74,13 +75,16 @@ func (m Method) parseNumber(country, typed, confirmed, language string) (string,
 		return "", newUserError(field, "country.refused", "Country", regionName(region, language))
 	}
 	kind := phonenumbers.GetNumberType(n)
-	if !valid {
+	number := phonenumbers.Format(n, phonenumbers.E164)
+	switch {
+	case premiumExchange.MatchString(number):
+		kind = phonenumbers.PREMIUM_RATE
+	case !valid:
 		kind = similarNumberType(n)
 	}
 	if says, no := refusedNumberTypes[kind]; no {
 		return "", newUserError("number", says)
 	}
-	number := phonenumbers.Format(n, phonenumbers.E164)
 	if says, doubtful := doubtfulNumberTypes[kind]; doubtful && confirmed != number {
 		e := factor.UserError{Err: factor.ErrCannotEnroll, Field: "number", MessageKey: says, Confirm: number}
 		e.MessageArgs = []string{"Number", FormatNumber(number)}
@@ -88,6 +92,10 @@ func (m Method) parseNumber(country, typed, confirmed, language string) (string,
 	}
 	return number, nil
 }
+
+// premiumExchange matches the exchange 976 of North America, which costs more in every area code. The table has its
+// numbers as ordinary ones.
+var premiumExchange = regexp.MustCompile(`^\+1\d{3}976\d{4}$`)
 
 // isGlobalNetwork reports whether a number belongs to a network of no country, such as satellite phones.
 func isGlobalNetwork(n *phonenumbers.PhoneNumber) bool {

@@ -135,6 +135,8 @@ func TestRefusedNumbers(t *testing.T) {
 		{"ZZ", "0171 2345678", "country", "country.empty"},
 		{"001", "0171 2345678", "country", "country.empty"},
 		{"US", "976-234-5678", "number", "number.unknown"},
+		{"US", "201-976-1234", "number", "number.premium"},
+		{"", "+1 (876) 976 1234", "number", "number.premium"},
 		{"US", "+1 900 234 567", "number", "number.impossible"},
 		{"DE", "0900 12345678", "number", "number.premium"},
 		{"DE", "+49 (0)900/1234567", "number", "number.premium"},

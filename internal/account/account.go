@@ -47,6 +47,7 @@ type Settings struct {
 	PublicURL string         // the start of every link, without a slash at the end
 	SignUp    string         // "open", "invited" or "closed"
 	Location  *time.Location // the time zone of the times in emails
+	Local     bool           // messages stay in the inbox of this machine
 }
 
 // validateName trims the name of a person. It returns ErrName unless the name has 1 to 64 printable characters.
@@ -140,7 +141,7 @@ func (a *Accounts) Create(ctx context.Context, n NewAccount) error {
 
 // newRow validates a new account and hashes its password.
 func (a *Accounts) newRow(ctx context.Context, n NewAccount) (store.Account, error) {
-	email, err := ParseEmail(n.Email)
+	email, err := a.ParseNewEmail(n.Email)
 	if err != nil {
 		return store.Account{}, err
 	}
@@ -174,7 +175,7 @@ func (a *Accounts) create(ctx context.Context, db *store.DB, row store.Account, 
 // Invite creates an invitation for an address without an account and returns the token of the link. Only operators may
 // call it. The name is optional. It returns ErrEmail, ErrName, ErrGivenName, ErrFamilyName or ErrExists.
 func (a *Accounts) Invite(ctx context.Context, n NewAccount) (token string, err error) {
-	email, err := ParseEmail(n.Email)
+	email, err := a.ParseNewEmail(n.Email)
 	if err != nil {
 		return "", err
 	}
@@ -216,7 +217,7 @@ func (a *Accounts) SignUp(ctx context.Context, email, name, linkQuery string, fr
 	if !a.SignUpOpen() {
 		return ErrSignUpClosed
 	}
-	email, err := ParseEmail(email)
+	email, err := a.ParseNewEmail(email)
 	if err != nil {
 		return err
 	}

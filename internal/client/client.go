@@ -18,8 +18,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -54,7 +52,7 @@ type Client struct {
 	ResponseTypes []string `json:"response_types,omitempty"`
 	// PKCE says which authorization requests need a code_challenge; "" is PKCEAuto.
 	PKCE       string `json:"pkce,omitempty"`
-	IDTokenAlg string `json:"algorithm,omitempty"` // RS256 (default) or ES256
+	IDTokenAlg string `json:"algorithm,omitempty"` // RS256 (default), ES256 or EdDSA
 	// Pairwise gives the client its own subject identifier for each person (OpenID Connect Core 8).
 	Pairwise bool `json:"pairwise,omitempty"`
 	// Hosts are host names behind a reverse proxy that asks /auth/check.
@@ -79,6 +77,12 @@ type Client struct {
 	AccessTokenTTL   int64 `json:"access_token_ttl,omitempty"`
 	RefreshTokenTTL  int64 `json:"refresh_token_ttl,omitempty"`
 	RefreshTokenIdle int64 `json:"refresh_token_idle,omitempty"`
+	// IDTokenClaims are the claims that ID tokens have besides those of the protocol; empty means all that the scope
+	// gives. ClaimNames and GroupNames map a name here to the client's. StaticClaims are the same for everybody.
+	IDTokenClaims []string          `json:"id_token_claims,omitempty"`
+	ClaimNames    map[string]string `json:"map_claims,omitempty"`
+	GroupNames    map[string]string `json:"map_groups,omitempty"`
+	StaticClaims  map[string]string `json:"claims,omitempty"`
 	// CanIntrospect allows a resource server to introspect the access tokens of other clients.
 	CanIntrospect bool `json:"introspects,omitempty"`
 	// DeviceGrant allows the device authorization grant (RFC 8628): people sign in devices that have no browser. Somebody
@@ -130,8 +134,12 @@ func (c Client) MaxAuthAge() time.Duration { return time.Duration(c.MaxAge) * ti
 // IsPublic reports whether the client has no credentials (RFC 6749 2.1).
 func (c Client) IsPublic() bool { return len(c.SecretHashes) == 0 && len(c.JWKSet) == 0 }
 
-// DisplayName returns the name, or the id if there is no name.
+// DisplayName returns the name, or the id if there is no name. Of a metadata document it is the host: anybody can write
+// any name there.
 func (c Client) DisplayName() string {
+	if c.IsDocument() {
+		return c.documentHost()
+	}
 	if c.Name != "" {
 		return c.Name
 	}
@@ -187,14 +195,14 @@ func (c Client) Validate() error {
 		return c.validationError("id",
 			"the ID must have 1 to 64 lower-case letters, digits, dots, dashes and underscores, "+
 				"and start with a letter or digit, like grafana")
-	case !validName(c.Name):
+	case !isPrintable(c.Name, 64):
 		return c.validationError("name",
 			"the name must have at most 64 characters, all of them printable")
 	case len(c.RedirectURIs) == 0 && len(c.Hosts) == 0 && !c.DeviceGrant && c.IsPublic():
 		return c.validationError("redirects",
 			"it needs a redirect URL, a host, the device grant or a secret")
-	case c.SigningAlg() != string(jose.ES256) && c.SigningAlg() != string(jose.RS256):
-		return c.validationError("algorithm", "the algorithm is %q, want RS256 or ES256", c.IDTokenAlg)
+	case !slices.Contains([]string{string(jose.RS256), string(jose.ES256), string(jose.EdDSA)}, c.SigningAlg()):
+		return c.validationError("algorithm", "the algorithm is %q, want RS256, ES256 or EdDSA", c.IDTokenAlg)
 	case !slices.Contains([]string{"", PKCEAuto, PKCERequired, PKCEOff}, c.PKCE):
 		return c.validationError("pkce", "pkce is %q, want auto, required or off", c.PKCE)
 	case c.PKCE != "" && c.PKCE != PKCERequired && c.IsPublic():
@@ -226,15 +234,10 @@ func (c Client) Validate() error {
 	if _, err := c.JWKS(); err != nil {
 		return c.validationError("keys", "the keys: %v", err)
 	}
-	if err := c.validateResponseTypes(); err != nil {
+	if err := cmp.Or(c.validateResponseTypes(), c.validateClaims()); err != nil {
 		return err
 	}
 	return c.validateURIs()
-}
-
-func validName(name string) bool {
-	return utf8.RuneCountInString(name) <= 64 && utf8.ValidString(name) &&
-		!strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 func (c Client) validateURIs() error {

@@ -315,8 +315,8 @@ func TestValidateNamesFieldAndReason(t *testing.T) {
 		"name turned":      {func(a *client.Client) { a.Name = "knaB \u202e" }, "name", "printable"},
 		"name on lines":    {func(a *client.Client) { a.Name = "a\nb" }, "name", "printable"},
 		"nothing":          {func(a *client.Client) { a.RedirectURIs, a.SecretHashes = nil, nil }, "redirects", "needs a redirect URL"},
-		"algorithm":        {func(a *client.Client) { a.IDTokenAlg = "none" }, "algorithm", "want RS256 or ES256"},
-		"HMAC":             {func(a *client.Client) { a.IDTokenAlg = "HS256" }, "algorithm", "want RS256 or ES256"},
+		"algorithm":        {func(a *client.Client) { a.IDTokenAlg = "none" }, "algorithm", "want RS256, ES256 or EdDSA"},
+		"HMAC":             {func(a *client.Client) { a.IDTokenAlg = "HS256" }, "algorithm", "want RS256, ES256 or EdDSA"},
 		"public, no PKCE":  {func(a *client.Client) { a.PKCE, a.SecretHashes = client.PKCEOff, nil }, "pkce", "only PKCE protects"},
 		"unknown PKCE":     {func(a *client.Client) { a.PKCE = "maybe" }, "pkce", "want auto, required or off"},
 		"acr":              {func(a *client.Client) { a.RequiredACR = "2" }, "acr", "urn:twostep:acr:2"},
@@ -331,6 +331,29 @@ func TestValidateNamesFieldAndReason(t *testing.T) {
 		"endless refresh":  {func(a *client.Client) { a.RefreshTokenTTL = 1 << 62 }, "refresh_token_ttl", "want 1h to 8760h"},
 		"long idle time":   {func(a *client.Client) { a.RefreshTokenIdle = 721 * 3600 }, "refresh_token_idle", "longer than refresh_token_ttl"},
 		"useless refresh":  {func(a *client.Client) { a.AccessTokenTTL, a.RefreshTokenIdle = 86400, 3600 }, "refresh_token_idle", "never be used"},
+		"claims": {func(a *client.Client) {
+			a.ClaimNames = map[string]string{"groups": "roles", "preferred_username": "username", "given_name": "first_name"}
+			a.StaticClaims = map[string]string{"tenant": "acme", "https://example.com/claims": "a=b c"}
+			a.IDTokenClaims = []string{"sub", "roles", "tenant", "email"}
+		}, "", ""},
+		"reserved claim":   {func(a *client.Client) { a.ClaimNames = map[string]string{"groups": "aud"} }, "map_claims", `"aud" is reserved`},
+		"static sub":       {func(a *client.Client) { a.StaticClaims = map[string]string{"sub": "root"} }, "claims", `"sub" is reserved`},
+		"taken claim":      {func(a *client.Client) { a.ClaimNames = map[string]string{"groups": "email"} }, "map_claims", `"email" is taken`},
+		"static email":     {func(a *client.Client) { a.StaticClaims = map[string]string{"email_verified": "true"} }, "claims", "is taken"},
+		"chosen claim":     {func(a *client.Client) { a.ClaimNames = map[string]string{"name": "roles"} }, "map_claims", "people choose their name"},
+		"chosen user name": {func(a *client.Client) { a.ClaimNames = map[string]string{"given_name": "username"} }, "map_claims", "people choose their given_name"},
+		"no such claim":    {func(a *client.Client) { a.ClaimNames = map[string]string{"sub": "id"} }, "map_claims", "no claim about a person"},
+		"one name":         {func(a *client.Client) { a.ClaimNames = map[string]string{"groups": "x", "email": "x"} }, "map_claims", "two claims have the name"},
+		"one name, static": {func(a *client.Client) {
+			a.ClaimNames, a.StaticClaims = map[string]string{"groups": "x"}, map[string]string{"x": "y"}
+		}, "map_claims", "two claims have the name"},
+		"claim with space": {func(a *client.Client) { a.StaticClaims = map[string]string{"a b": "c"} }, "claims", "letters, digits"},
+		"long claim":       {func(a *client.Client) { a.StaticClaims = map[string]string{"a": strings.Repeat("x", 257)} }, "claims", "1 to 256"},
+		"unknown claim":    {func(a *client.Client) { a.IDTokenClaims = []string{"picture"} }, "id_token_claims", `gets no claim "picture"`},
+		"renamed claim": {func(a *client.Client) {
+			a.ClaimNames, a.IDTokenClaims = map[string]string{"groups": "roles"}, []string{"groups"}
+		}, "id_token_claims", `gets no claim "groups"`},
+		"group with comma": {func(a *client.Client) { a.GroupNames = map[string]string{"a": "b,c"} }, "map_groups", "has a comma"},
 		"secret":           {func(a *client.Client) { a.SecretHashes = []string{hash, secret} }, "secrets", "stop using it"},
 		"capital hash":     {func(a *client.Client) { a.SecretHashes = []string{strings.ToUpper(hash)} }, "secrets", "64 lower-case"},
 		"empty hash":       {func(a *client.Client) { a.SecretHashes = []string{""} }, "secrets", "is not a hash"},
@@ -448,6 +471,29 @@ func TestAllowedRedirectURIs(t *testing.T) {
 		a.RedirectURIs = []string{address}
 		if err := a.Validate(); err == nil {
 			t.Errorf("%s is allowed", address)
+		}
+	}
+}
+
+// A group that has the name of a mapped one by itself is dropped, whatever its letter case.
+func TestMapGroups(t *testing.T) {
+	c := client.Client{GroupNames: map[string]string{
+		"wiki editors": "Editors", "wiki authors": "Editors", "staff": "members", "members": "board", "x": "x",
+	}}
+	for _, row := range []struct{ groups, mapped, dropped string }{
+		{"", "", ""},
+		{"wiki editors", "Editors", ""},
+		{"wiki editors,wiki authors,other", "Editors,other", ""},
+		{"Editors,editors,EDITORS,other", "other", "Editors,editors,EDITORS"},
+		{"wiki editors,Editors", "Editors", "Editors"},
+		{"staff", "members", ""},
+		{"members", "board", ""}, // mapped itself, so it is not dropped
+		{"Board,board", "", "Board,board"},
+		{"x,X", "x", "X"},
+	} {
+		mapped, dropped := c.MapGroups(account.SplitGroups(row.groups))
+		if got, want := strings.Join(mapped, ","), row.mapped; got != want || mapped == nil || strings.Join(dropped, ",") != row.dropped {
+			t.Errorf("%s: got %q without %q, want %q", row.groups, mapped, dropped, row.mapped)
 		}
 	}
 }

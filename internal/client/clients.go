@@ -23,6 +23,8 @@ type Clients struct {
 	Now      func() time.Time
 	Accounts *account.Accounts // for audit events
 	Static   []Client          // from the settings; read-only
+	// Documents says whether clients may be named by the URL of their metadata document.
+	Documents bool
 
 	mu     sync.Mutex
 	cached []Client // from the database
@@ -77,7 +79,13 @@ func (c *Clients) refresh(ctx context.Context, fresh bool) ([]Client, error) {
 //
 // A client that is not in the cache is looked up in the database, so that a client another process has just
 // added works at once.
+//
+// Of a client that is named by the URL of its metadata document it returns what was read last.
 func (c *Clients) Get(ctx context.Context, id string) (Client, error) {
+	if IsDocumentID(id) {
+		cl, _, err := c.GetDocument(ctx, id)
+		return cl, err
+	}
 	for _, fresh := range []bool{false, true} {
 		list, err := c.list(ctx, fresh)
 		if err != nil {
@@ -90,6 +98,37 @@ func (c *Clients) Get(ctx context.Context, id string) (Client, error) {
 		}
 	}
 	return Client{}, ErrNotFound
+}
+
+// GetDocument returns the client of a metadata document that was read before, and until when it need not be read again.
+// It returns ErrNotFound if there is none, or if clients with documents are not allowed.
+func (c *Clients) GetDocument(ctx context.Context, id string) (cl Client, until time.Time, err error) {
+	if !c.Documents {
+		return Client{}, time.Time{}, ErrNotFound
+	}
+	row, err := c.Store.GetClientDocument(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return Client{}, time.Time{}, ErrNotFound
+	}
+	if err != nil {
+		return Client{}, time.Time{}, fmt.Errorf("client: get document: %w", err)
+	}
+	cl, err = clientFromRow(store.Client{ID: row.ID, Registration: row.Registration})
+	return cl, row.ExpiresAt, err
+}
+
+// SaveDocument stores the client of a metadata document until it is to be read again.
+func (c *Clients) SaveDocument(ctx context.Context, cl Client, until time.Time) error {
+	body, err := json.Marshal(cl)
+	if err == nil {
+		err = c.Store.SaveClientDocument(ctx, store.ClientDocument{
+			ID: cl.ID, Registration: string(body), ExpiresAt: until,
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("client: save document: %w", err)
+	}
+	return nil
 }
 
 func clientFromRow(row store.Client) (cl Client, err error) {

@@ -91,7 +91,7 @@ func (e *Enrollments) Start(
 func (e *Enrollments) StartEmailChange(
 	ctx context.Context, who session.Session, email string, from origin.Origin,
 ) error {
-	email, err := account.ParseEmail(email)
+	email, err := e.Accounts.ParseNewEmail(email)
 	if err != nil {
 		return err
 	}

@@ -15,10 +15,10 @@ func isPublic(cl client.Client, r *http.Request, req proxiedRequest) bool {
 	if hasHeader(r, pathOverrides) {
 		return false
 	}
-	if cl.PublicPreflight && req.isPreflight(r) && !hasHeader(r, methodOverrides) {
-		return true
-	}
 	public, byMethod := cl.IsPublicPath(req.method, req.host, req.path())
+	if cl.PublicPreflight && req.isPreflight(r) && !public {
+		public, byMethod = true, true
+	}
 	return public && !(byMethod && (hasHeader(r, methodOverrides) || namesMethod(req.query())))
 }
 

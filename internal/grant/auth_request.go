@@ -356,10 +356,10 @@ func (g *Grants) MarkActionStarted(ctx context.Context, token string) error {
 
 // SelectAccount records the account that the person chose for a stored request. With account "" they want to
 // use another one, and the request's login_hint is dropped. It does nothing if the request was answered in the
-// meantime.
-func (g *Grants) SelectAccount(ctx context.Context, token, account string) error {
-	r, err := g.loadAuthRequest(ctx, token, false)
-	if errors.Is(err, ErrInvalid) { // already answered
+// meantime, or if it belongs to another browser, see GetAuthRequest.
+func (g *Grants) SelectAccount(ctx context.Context, token, account string, browsers []string) error {
+	r, err := g.GetAuthRequest(ctx, token, browsers)
+	if errors.Is(err, ErrInvalid) {
 		return nil
 	}
 	if err != nil {
@@ -383,13 +383,14 @@ func (g *Grants) ConsumeAuthRequest(ctx context.Context, token string) error {
 }
 
 // HasConsent reports whether the person has allowed the client the whole scope of the request. With
-// prompt=consent only consent given after the request counts.
+// prompt=consent, and for clients that are not registered, only consent given after the request counts.
 func (g *Grants) HasConsent(ctx context.Context, who session.Session, r AuthRequest) (bool, error) {
 	c, err := g.Store.GetConsent(ctx, who.Account.ID, r.ClientID)
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
-	if slices.Contains(r.Prompt, "consent") && c.GrantedAt.Before(r.RequestedAt.Truncate(time.Millisecond)) {
+	// An app that is not registered may run on the device of anybody (RFC 8252 8.6).
+	if (slices.Contains(r.Prompt, "consent") || client.IsDocumentID(r.ClientID)) && c.GrantedAt.Before(r.RequestedAt.Truncate(time.Millisecond)) {
 		return false, err
 	}
 	return consentCovers(c, r.Scope), err

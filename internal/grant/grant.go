@@ -50,7 +50,8 @@ type Grants struct {
 	Accounts   *account.Accounts // for audit events
 	Challenges *challenge.Challenges
 	Clients    *client.Clients
-	Issuer     string // the public URL
+	Documents  *Documents // of clients that are not registered; nil: they are not allowed
+	Issuer     string     // the public URL
 
 	signingKeys signingKeys
 	pkceUsers   sync.Map               // ids of clients that are known to use PKCE

@@ -4,10 +4,14 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -34,10 +38,18 @@ const (
 	signingKeyRetention = 400 * 24 * time.Hour // to verify old ID tokens used as id_token_hint
 )
 
-var signatureAlgorithms = []jose.SignatureAlgorithm{jose.ES256, jose.RS256}
+var signatureAlgorithms = []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.EdDSA}
 
-// SigningAlgorithms returns the JWS algorithms with which tokens are signed.
-func SigningAlgorithms() []string { return []string{string(jose.ES256), string(jose.RS256)} }
+// SigningAlgorithms returns the JWS algorithms with which tokens are signed. EdDSA is there only while a client uses it,
+// because some libraries reject a whole key set with a key type that they do not know.
+func (g *Grants) SigningAlgorithms(ctx context.Context) []string {
+	list := []string{string(jose.ES256), string(jose.RS256)}
+	usesEdDSA := func(cl client.Client) bool { return cl.SigningAlg() == string(jose.EdDSA) }
+	if slices.ContainsFunc(g.Clients.LastKnown(ctx), usesEdDSA) {
+		list = append(list, string(jose.EdDSA))
+	}
+	return list
+}
 
 // Values of the typ header. They keep one kind of JWT from being accepted as another (RFC 8725 3.11).
 const (
@@ -196,9 +208,12 @@ func (g *Grants) unsealSigningKey(row store.SigningKey) (signingKey, error) {
 }
 
 func (g *Grants) createSigningKey(ctx context.Context, algorithm string) (k signingKey, err error) {
-	if algorithm == string(jose.RS256) {
+	switch jose.SignatureAlgorithm(algorithm) {
+	case jose.RS256:
 		k.private, err = rsa.GenerateKey(rand.Reader, 2048)
-	} else {
+	case jose.EdDSA:
+		_, k.private, err = ed25519.GenerateKey(rand.Reader) // RFC 8037 3.1
+	default:
 		k.private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	}
 	if err != nil {
@@ -238,7 +253,7 @@ func currentSigningKey(list []signingKey, now time.Time) signingKey {
 // PublicJWKS returns the public keys that clients need now (RFC 7517).
 func (g *Grants) PublicJWKS(ctx context.Context) (set jose.JSONWebKeySet, err error) {
 	now := g.Now()
-	for _, algorithm := range SigningAlgorithms() {
+	for _, algorithm := range g.SigningAlgorithms(ctx) {
 		list, err := g.loadSigningKeys(ctx, algorithm)
 		if err != nil {
 			return set, err
@@ -267,6 +282,21 @@ func (g *Grants) SignJWT(ctx context.Context, algorithm, typ string, claims map[
 		return "", fmt.Errorf("grant: sign JWT: %w", err)
 	}
 	return jwt.Signed(signer).Claims(claims).Serialize()
+}
+
+// HashForIDToken returns the at_hash of an access token or the c_hash of a code, or "" if there is none: the left half of
+// its hash by the algorithm of the client's signatures, which is SHA-512 for Ed25519 (OpenID Connect Core 3.1.3.6,
+// 3.3.2.11).
+func HashForIDToken(cl client.Client, token string) string {
+	switch {
+	case token == "":
+		return ""
+	case cl.SigningAlg() == string(jose.EdDSA):
+		sum := sha512.Sum512([]byte(token))
+		return base64.RawURLEncoding.EncodeToString(sum[:32])
+	}
+	sum := sha256.Sum256([]byte(token))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
 // ParseIDToken verifies an ID token of this server that is used as id_token_hint and returns its claims. It

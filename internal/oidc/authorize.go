@@ -12,6 +12,7 @@ import (
 
 	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/metadata"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
 )
@@ -58,10 +59,14 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 // resolveClient returns the client and the redirect URI of an authorization request. It returns a *pageError if
 // one of them is not registered (RFC 9700 4.11.2). For a pushed request the redirect URI is empty.
 func (p *Provider) resolveClient(r *http.Request, values url.Values) (cl client.Client, redirect string, err error) {
-	cl, err = p.Grants.Clients.Get(r.Context(), values.Get("client_id"))
+	id := values.Get("client_id")
+	cl, err = p.Grants.FindClient(r.Context(), id, p.Pages.Origin(r))
 	if errors.Is(err, client.ErrNotFound) {
-		return cl, "", reject(&pageError{"oidc.noapp", "there is no app with this client_id"}, "",
-			"compare the client ID in the app with `twostep app list`")
+		return cl, "", reject(&pageError{"oidc.noapp", "there is no app with this client_id"}, "", remedyForUnknown(id))
+	}
+	if refused, ok := errors.AsType[*metadata.Error](err); ok {
+		return cl, "", reject(&pageError{"oidc.document", "the metadata document of the app is refused: " + refused.Reason},
+			"", "correct the document at "+truncate(id))
 	}
 	if err != nil || grant.IsPushedRequestURI(values.Get("request_uri")) {
 		return cl, "", err

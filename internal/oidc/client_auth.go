@@ -9,6 +9,7 @@ import (
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/metadata"
 	"twostep.example/twostep/internal/ratelimit"
 )
 
@@ -32,11 +33,18 @@ func (p *Provider) authenticateClient(r *http.Request, values url.Values) (id st
 	if err != nil {
 		return credentials.id, cl, err
 	}
-	cl, err = p.Grants.Clients.Get(r.Context(), credentials.id)
-	if errors.Is(err, client.ErrNotFound) {
-		err = reject(errInvalidClient, "there is no app with this client_id",
-			"compare the client ID in the app with `twostep app list`")
-	} else if err == nil {
+	if r.URL.Path == parPath { // it begins a request, like authorize
+		cl, err = p.Grants.FindClient(r.Context(), credentials.id, p.Pages.Origin(r))
+	} else {
+		cl, err = p.Grants.Clients.Get(r.Context(), credentials.id)
+	}
+	refused, isRefused := errors.AsType[*metadata.Error](err)
+	switch {
+	case errors.Is(err, client.ErrNotFound):
+		err = reject(errInvalidClient, "there is no app with this client_id", remedyForUnknown(credentials.id))
+	case isRefused:
+		err = reject(errInvalidClient, "the metadata document of the app is refused: "+refused.Reason, defaultRemedy)
+	case err == nil:
 		err = p.verifyClientCredentials(r, cl, credentials)
 	}
 	if errors.Is(err, errInvalidClient) {

@@ -8,12 +8,13 @@ import (
 	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/render"
-	"twostep.example/twostep/internal/session"
 )
 
 // consentPage is the data of the pages that ask for the account or for consent.
 type consentPage struct {
 	ClientName   string
+	DocumentURL  string // of an app that is not registered: its metadata document; "": it is registered
+	ClaimedName  string // what the document says that the app is called
 	RedirectHost string // of the redirect URI; for other schemes the scheme
 	Email        string // of the signed-in account
 	ScopeKeys    []string
@@ -61,6 +62,9 @@ func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, s pending
 		SID:          p.Grants.SID(s.progress.Session.ID, s.request.ClientID),
 		SubjectFixed: s.request.HintedSubject != "",
 	}
+	if cl := s.progress.Client; cl.IsDocument() {
+		page.DocumentURL, page.ClaimedName = cl.ID, cl.Name
+	}
 	render.AllowFormAction(w, client.CSPOrigin(s.request.RedirectURI))
 	return p.Pages.Render(w, r, render.View{
 		Templates: templates(),
@@ -93,8 +97,8 @@ func (p *Provider) submitConsent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if who == nil {
-		return session.ErrNoSession
+	if who == nil { // sign in, and be asked again
+		return seeOther(w, r, grant.ContinueURL(form["request"]))
 	}
 	authReq, err := p.Grants.GetAuthRequest(r.Context(), form["request"], p.Pages.Browsers(r))
 	if err != nil {
@@ -111,7 +115,7 @@ func (p *Provider) submitConsent(w http.ResponseWriter, r *http.Request) error {
 		return p.completeRequest(w, r, authReq, form["request"], errorParameters("access_denied", ""))
 	case form["session"] != p.Grants.SID(who.ID, authReq.ClientID): // another person has signed in since: ask them
 	case answer == "same":
-		err = p.Grants.SelectAccount(r.Context(), form["request"], who.Account.ID)
+		err = p.Grants.SelectAccount(r.Context(), form["request"], who.Account.ID, p.Pages.Browsers(r))
 	default:
 		err = p.Grants.SaveConsent(r.Context(), *who, authReq, p.Pages.Origin(r))
 	}
@@ -126,7 +130,7 @@ func (p *Provider) switchAccount(w http.ResponseWriter, r *http.Request, token s
 	if err := p.signOut(w, r); err != nil {
 		return err
 	}
-	if err := p.Grants.SelectAccount(r.Context(), token, ""); err != nil {
+	if err := p.Grants.SelectAccount(r.Context(), token, "", p.Pages.Browsers(r)); err != nil {
 		return err
 	}
 	return seeOther(w, r, grant.ContinueURL(token))

@@ -45,7 +45,7 @@ func (p *Provider) discovery(w http.ResponseWriter, r *http.Request) error {
 		"response_modes_supported":                         responseModes,
 		"grant_types_supported":                            grantTypes(clients),
 		"subject_types_supported":                          []string{"public", "pairwise"},
-		"id_token_signing_alg_values_supported":            grant.SigningAlgorithms(),
+		"id_token_signing_alg_values_supported":            p.Grants.SigningAlgorithms(r.Context()),
 		"token_endpoint_auth_methods_supported":            clientAuthMethods,
 		"token_endpoint_auth_signing_alg_values_supported": []string{"ES256", "RS256", "PS256", "EdDSA"},
 		"code_challenge_methods_supported":                 []string{"S256"},
@@ -60,6 +60,7 @@ func (p *Provider) discovery(w http.ResponseWriter, r *http.Request) error {
 		"request_uri_parameter_supported":                false,
 		"require_pushed_authorization_requests":          false,
 		"authorization_response_iss_parameter_supported": true,
+		"client_id_metadata_document_supported":          p.Grants.Documents != nil,
 		"backchannel_logout_supported":                   true,
 		"backchannel_logout_session_supported":           true,
 	})

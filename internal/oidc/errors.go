@@ -127,12 +127,20 @@ func (p *Provider) logRejected(r *http.Request, clientID string, cl client.Clien
 	}
 	p.Grants.Log.Warn("request of an app rejected", "request", render.RequestID(r.Context()), "path", said.Path,
 		"app", truncate(clientID), "reason", said.Reason, "sent", said.Sent, "remedy", said.Remedy)
-	if cl.ID == "" {
-		return // anybody can make up IDs
+	if cl.ID == "" || client.IsDocumentID(cl.ID) {
+		return // anybody can make up IDs, and documents
 	}
 	if err := p.Grants.Clients.RecordRejection(r.Context(), cl.ID, said); err != nil {
 		p.Pages.LogFault(err)
 	}
+}
+
+// remedyForUnknown says what helps if there is no client with this ID.
+func remedyForUnknown(id string) string {
+	if client.IsDocumentID(id) {
+		return "to allow apps that are not registered, set client_metadata = true"
+	}
+	return "compare the client ID in the app with `twostep app list`"
 }
 
 // clientEndpoint wraps a handler for authenticated clients. Errors that oauthErrorFor knows are sent as JSON

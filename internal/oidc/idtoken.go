@@ -1,8 +1,6 @@
 package oidc
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"net/http"
 	"time"
 
@@ -21,28 +19,22 @@ func (p *Provider) signIDToken(
 	if err != nil {
 		return "", err
 	}
+	cl.SelectForIDToken(claims)
 	now := p.Grants.Now()
 	claims["iss"], claims["aud"] = p.Grants.Issuer, cl.ID
 	claims["iat"], claims["exp"] = now.Unix(), p.idTokenEnd(cl, g, now).Unix()
 	claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = g.AuthTime.Unix(), g.ACR(), g.AMR,
 		p.Grants.SID(g.SessionID, cl.ID)
 	for name, value := range map[string]string{
-		"nonce": bound.nonce, "at_hash": leftHash(bound.accessToken), "c_hash": leftHash(bound.code),
+		"nonce":   bound.nonce,
+		"at_hash": grant.HashForIDToken(cl, bound.accessToken),
+		"c_hash":  grant.HashForIDToken(cl, bound.code),
 	} {
 		if value != "" {
 			claims[name] = value
 		}
 	}
 	return p.Grants.SignJWT(r.Context(), cl.SigningAlg(), grant.IDTokenType, claims)
-}
-
-// leftHash returns the left half of a hash of a code or token, or "" if there is none.
-func leftHash(token string) string {
-	if token == "" {
-		return ""
-	}
-	sum := sha256.Sum256([]byte(token))
-	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
 // idTokenEnd returns when an ID token ends that is signed now: with its grant at the latest, because it cannot be
@@ -54,7 +46,8 @@ func (p *Provider) idTokenEnd(cl client.Client, g grant.Grant, now time.Time) ti
 	return g.ExpiresAt
 }
 
-// userInfoClaims returns the sub claim and the claims of the grant's scope (OpenID Connect Core 5.4).
+// userInfoClaims returns the sub claim, the claims of the grant's scope (OpenID Connect Core 5.4) by the names that the
+// client has for them, and the client's own claims.
 func (p *Provider) userInfoClaims(r *http.Request, cl client.Client, g grant.Grant) (map[string]any, error) {
 	subject, err := p.Grants.Subject(r.Context(), cl, g.AccountID)
 	if err != nil {
@@ -82,7 +75,20 @@ func (p *Provider) userInfoClaims(r *http.Request, cl client.Client, g grant.Gra
 		claims["preferred_username"] = who.Email // many clients name people by it
 	}
 	if g.HasScope("groups") {
-		claims["groups"] = append([]string{}, who.Groups...)
+		claims["groups"] = p.mapGroups(cl, who.Groups)
 	}
+	cl.MapClaims(claims)
 	return claims, nil
+}
+
+// mapGroups returns the client's names of the groups. The log says once which groups are dropped.
+func (p *Provider) mapGroups(cl client.Client, groups []string) []string {
+	mapped, dropped := cl.MapGroups(groups)
+	for _, group := range dropped {
+		if _, logged := p.droppedGroups.LoadOrStore([2]string{cl.ID, group}, true); !logged {
+			p.Grants.Log.Warn("group not sent to an app: other groups are mapped to its name", "app", cl.ID, "group", group,
+				"remedy", "rename the group, or map it too")
+		}
+	}
+	return mapped
 }

@@ -29,6 +29,8 @@ type Provider struct {
 	Sessions *session.Sessions
 	Methods  []factor.Method
 	Pages    *render.Renderer
+
+	droppedGroups sync.Map // app and group of each line that was logged by mapGroups
 }
 
 //go:embed pages

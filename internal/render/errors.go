@@ -175,9 +175,9 @@ const statusClientClosedRequest = 499
 // GET.
 func StepUpURL(address, method string) string {
 	if returnTo, ok := LocalPath(address); ok && method == http.MethodGet {
-		return "/settings/confirm?" + url.Values{"return_to": {returnTo}}.Encode()
+		return stepUpPath + "?" + url.Values{"return_to": {returnTo}}.Encode()
 	}
-	return "/settings/confirm"
+	return stepUpPath
 }
 
 // CookiesBlockedQuery is the query parameter that restartSignInURL adds if the browser followed a link on this site but
@@ -199,9 +199,13 @@ func (p *Renderer) restartSignInURL(w http.ResponseWriter, r *http.Request) stri
 	return to + "?" + CookiesBlockedQuery
 }
 
-// targetsOf returns where a person goes after signing in for a request: to the page, or on from the form.
+// stepUpPath is the page that asks for both steps again, and leads on.
+const stepUpPath = "/settings/confirm"
+
+// targetsOf returns where a person goes after signing in for a request: to the page, or on from a form or from the
+// step-up that the sign-in makes needless.
 func targetsOf(r *http.Request) []string {
-	if r.Method == http.MethodGet {
+	if r.Method == http.MethodGet && r.URL.Path != stepUpPath {
 		return []string{r.URL.RequestURI()}
 	}
 	return r.URL.Query()["return_to"]

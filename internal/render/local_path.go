@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// maxReturnToLength bounds a return address, in bytes.
-const maxReturnToLength = 1024
+// MaxReturnToLength bounds a return address, in bytes.
+const MaxReturnToLength = 1024
 
 // LocalPath returns the address if following it cannot leave this site, however a browser or a proxy parses it: a clean
 // absolute path with an optional query. Otherwise ok is false.
 func LocalPath(address string) (string, bool) {
-	if len(address) > maxReturnToLength || !strings.HasPrefix(address, "/") {
+	if len(address) > MaxReturnToLength || !strings.HasPrefix(address, "/") {
 		return "", false
 	}
 	for _, c := range []byte(address) {

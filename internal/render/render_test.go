@@ -502,7 +502,7 @@ func TestLocalPathRejectsOpenRedirects(t *testing.T) {
 		"/\n/evil": false, "/a\r\nSet-Cookie: x": false,
 		"good.com@evil": false, "//good.com@evil": false, "javascript:alert(1)": false, "/a#b": false, " /a": false,
 		"/ä": false, "/%00": false, "/%0d%0a": false, "/%zz": false,
-		"/" + strings.Repeat("a", maxReturnToLength): false,
+		"/" + strings.Repeat("a", MaxReturnToLength): false,
 	} {
 		got, ok := LocalPath(address)
 		if ok != want || ok && got != address || !ok && got != "" {

@@ -302,8 +302,8 @@ func TestDeleteExpiredInBatches(t *testing.T) {
 		if err != nil || n != 1100+550 || storetest.CountRows(t, url, "rate_limit_counters") != 550 {
 			t.Errorf("%d rows, %v", n, err)
 		}
-		if got := len(count.Statements()); got != 18+2+1 {
-			t.Errorf("%d statements for 1,650 rows, want 21:\n%s", got, count)
+		if got := len(count.Statements()); got != 19+2+1 {
+			t.Errorf("%d statements for 1,650 rows, want 22:\n%s", got, count)
 		}
 		if n, err := db.DeleteExpired(t.Context(), store.Cutoffs{Guesses: at(2000)}); n != 550 || err != nil {
 			t.Errorf("%d guesses, %v", n, err)

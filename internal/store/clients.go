@@ -84,6 +84,28 @@ func (db *DB) ListClientRejections(ctx context.Context, client string) ([]Client
 	})
 }
 
+// ClientDocument is what the metadata document of an OAuth client says.
+type ClientDocument struct {
+	ID           string // its URL
+	Registration string // JSON; the caller defines it
+	ExpiresAt    time.Time
+}
+
+// SaveClientDocument inserts d or replaces the one with its URL.
+func (db *DB) SaveClientDocument(ctx context.Context, d ClientDocument) error {
+	_, err := db.change(ctx, `INSERT INTO client_documents (id, registration, expires_at) VALUES ($1, $2, $3)
+		ON CONFLICT (id) DO UPDATE SET registration = excluded.registration, expires_at = excluded.expires_at`,
+		d.ID, d.Registration, d.ExpiresAt)
+	return err
+}
+
+// GetClientDocument returns the document with this URL, expired or not, or ErrNotFound.
+func (db *DB) GetClientDocument(ctx context.Context, id string) (d ClientDocument, err error) {
+	err = db.read.QueryRowContext(ctx, `SELECT id, registration, expires_at FROM client_documents WHERE id = $1`, id).
+		Scan(&d.ID, &d.Registration, (*Time)(&d.ExpiresAt))
+	return d, found(err)
+}
+
 // AuthorizationRequest is an authorization request that waits for the person to sign in or to consent.
 type AuthorizationRequest struct {
 	ID            []byte // hash

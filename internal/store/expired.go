@@ -48,6 +48,9 @@ func (db *DB) DeleteExpired(ctx context.Context, old Cutoffs) (sum int64, err er
 			(SELECT id FROM authorization_requests WHERE expires_at < $1 LIMIT $2)`, old.Now},
 		{`DELETE FROM client_rejections WHERE (client_id, reason) IN
 			(SELECT client_id, reason FROM client_rejections WHERE last_at < $1 LIMIT $2)`, old.Trust},
+		// The app of a person keeps its name until they remove its access.
+		{`DELETE FROM client_documents WHERE id IN (SELECT id FROM client_documents WHERE expires_at < $1
+			AND NOT EXISTS (SELECT 1 FROM consents WHERE client_id = client_documents.id) LIMIT $2)`, old.Ended},
 		{`DELETE FROM device_authorizations WHERE id IN
 			(SELECT id FROM device_authorizations WHERE expires_at < $1 LIMIT $2)`, old.Now},
 		{`DELETE FROM tokens WHERE hash IN (SELECT hash FROM tokens WHERE expires_at < $1 LIMIT $2)`, old.Ended},

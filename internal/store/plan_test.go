@@ -239,6 +239,8 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"ExtendAttempt":              func(d *db) error { return d.ExtendAttempt(ctx, "x1", at(2), at(1)) },
 		"ExtendDevice":               func(d *db) error { return d.ExtendDevice(ctx, "x1", at(1)) },
 		"RenewGuessBudget":           func(d *db) error { return d.RenewGuessBudget(ctx, "x1", at(1)) },
+		"SaveClientDocument":         func(d *db) error { return d.SaveClientDocument(ctx, store.ClientDocument{ID: "y"}) },
+		"GetClientDocument":          func(d *db) error { return no(d.GetClientDocument(ctx, "x1")) },
 		"CreateDeviceAuthorization": func(d *db) error {
 			return d.CreateDeviceAuthorization(ctx, store.DeviceAuthorization{ID: []byte("y"), UserCode: "y"})
 		},

@@ -13,7 +13,7 @@ type appsPage struct{ Apps []appRow }
 
 // appRow is one app on the page.
 type appRow struct {
-	ID, Name  string
+	ID, Name  string   // ID is the PathID of the app
 	ScopeKeys []string // text keys
 	Since     time.Time
 }
@@ -21,7 +21,7 @@ type appRow struct {
 func appsView(allowed []grant.AuthorizedClient) render.View {
 	var rows []appRow
 	for _, a := range allowed {
-		row := appRow{ID: a.Client.ID, Name: a.Client.DisplayName(), Since: a.AuthorizedAt}
+		row := appRow{ID: a.Client.PathID(), Name: a.Client.DisplayName(), Since: a.AuthorizedAt}
 		for _, scope := range []string{"email", "profile", "groups", "offline_access"} {
 			if slices.Contains(a.Scope, scope) {
 				row.ScopeKeys = append(row.ScopeKeys, "apps.knows."+scope)
@@ -46,7 +46,17 @@ func (s *Handlers) handleRevokeApp(w http.ResponseWriter, r *http.Request, who s
 	if _, err := render.ParseForm(w, r); err != nil {
 		return err
 	}
-	if err := s.Grants.RevokeClientAccess(r.Context(), who.Session, r.PathValue("id"), s.Pages.Origin(r)); err != nil {
+	id := r.PathValue("id")
+	allowed, err := s.Grants.ListAuthorizedClients(r.Context(), who.Session)
+	if err != nil {
+		return err
+	}
+	for _, a := range allowed {
+		if a.Client.PathID() == id {
+			id = a.Client.ID
+		}
+	}
+	if err := s.Grants.RevokeClientAccess(r.Context(), who.Session, id, s.Pages.Origin(r)); err != nil {
 		return err
 	}
 	return redirect(w, r, "/settings/apps")

@@ -226,3 +226,31 @@ func TestSlowDelivery(t *testing.T) {
 	h.deliverCode()
 	b.wantPage(b.get("/signin/verify"), 200, "Sent at 10:02. Check your spam folder too.")
 }
+
+// Whoever is signed out in the middle of something signs in and goes on to where the page leads. A sign-in is more than
+// the step-up that it replaces.
+func TestSignedOutPageLeadsOn(t *testing.T) {
+	h := newTestServer(t)
+	b := h.newBrowser()
+	b.wantRedirect(b.get("/settings/confirm"+backToDevices), "/signin"+backToDevices)
+	b.wantRedirect(b.post("/settings/confirm"+backToDevices, "password", annaPassword), "/signin"+backToDevices)
+	b.wantRedirect(b.post("/settings/2step/app"+backToDevices, "name", ""), "/signin"+backToDevices)
+	b.wantRedirect(b.get("/signin/verify"+backToDevices), "/signin"+backToDevices)
+	b.wantRedirect(b.get("/settings/name"), "/signin?return_to=%2Fsettings%2Fname")
+	b.wantRedirect(b.post("/settings/name", "name", "Eve"), "/signin")
+}
+
+// A tab goes on to its own page while another tab is in the middle of a step-up, and the step-up goes on too.
+func TestTabBesideAStepUp(t *testing.T) {
+	h := newTestServer(t)
+	b := h.signInAnna()
+	h.now = h.now.Add(11 * time.Minute)
+	const toEmail = "?return_to=%2Fsettings%2Femail"
+	b.wantRedirect(b.post("/settings/confirm"+toEmail, "password", annaPassword), "/signin/verify"+toEmail)
+	b.wantRedirect(b.get("/signin"+backToDevices), "/settings/devices")
+	b.wantRedirect(b.get("/signin"), "/signin/verify")
+	b.wantRedirect(b.post("/signin"+backToDevices, "email", annaEmail, "password", annaPassword), "/settings/devices")
+	b.wantRedirect(b.post("/signin/verify"+toEmail, "code", h.deliverCode()), "/settings/email")
+	b.wantRedirect(b.post("/signin/verify"+backToDevices, "code", "000000"), "/signin"+backToDevices)
+	b.wantRedirect(b.get("/signin"+backToDevices), "/settings/devices")
+}

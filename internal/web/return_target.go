@@ -31,8 +31,8 @@ type returnTarget struct {
 }
 
 // parseReturnTarget reads the one return_to of a page, from its address or its form: a path of this site, or an
-// authorization request of a registered app. It ignores any other address, and different ones at the same time. It lets
-// the forms of the response lead there, and returns the request in the language that the app asks for.
+// authorization request of a registered app. It ignores any other or longer address, and several ones. It lets the forms
+// of the response lead there, and returns the request in the language that the app asks for.
 func (s *Handlers) parseReturnTarget(
 	w http.ResponseWriter, r *http.Request, form render.FormValues,
 ) (*http.Request, returnTarget, error) {
@@ -40,7 +40,7 @@ func (s *Handlers) parseReturnTarget(
 	if sent := form["return_to"]; sent != "" && !slices.Contains(addresses, sent) {
 		addresses = append(addresses, sent)
 	}
-	if len(addresses) != 1 || addresses[0] == "" {
+	if len(addresses) != 1 || addresses[0] == "" || len(addresses[0]) > render.MaxReturnToLength {
 		return r, returnTarget{}, nil
 	}
 	target := returnTarget{returnTo: returnTo(addresses[0])}

@@ -102,6 +102,9 @@ func (s *Handlers) resumeURL(r *http.Request, p attempt, target returnTarget) (s
 	if !hasSession && !errors.Is(err, session.ErrNoSession) {
 		return "", err
 	}
+	if hasSession && target.returnTo != "" {
+		return string(target.returnTo), nil // a step-up that another tab has begun is for its own target
+	}
 	if next := s.nextStepPath(p); next != "" && hasSession == p.StepUp && serves(p, target) {
 		return target.At(next), nil
 	}

@@ -350,7 +350,7 @@ func TestCostlyNumbersCannotBeConfirmed(t *testing.T) {
 		return anna.Post("/settings/2step/sms", "country", country, "number", number, "confirmed", confirmed)
 	}
 	for _, number := range []string{"+1 900 234 5678", "+1 (900) 234-5678", "tel:+1-900-234-5678", "+49 (0)900 1234567", "0049 900 12345678", "0900/1234567", "0900 1234567 8", "＋４９ ９００ １２３４５６７",
-		"+44 909 879 0123", "+44 70 1234 5678", "+870 773 111 632", "00870 773 111 632", "+881 6 1234 5678", "+882 13 300655", "+979 123 456 789", "+1 800 234 5678", "0180 5 123456"} {
+		"+44 909 879 0123", "+44 70 1234 5678", "+870 773 111 632", "00870 773 111 632", "+881 6 1234 5678", "+882 13 300655", "+979 123 456 789", "+1 800 234 5678", "+1 201 976 1234", "0180 5 123456"} {
 		digits := "+" + strings.TrimPrefix(strings.NewReplacer(" ", "", "-", "", "(", "", ")", "", "/", "", "tel:", "", "+", "").Replace(number), "00")
 		for _, confirmed := range []string{"", digits, number, "+49" + digits[1:], "on"} {
 			h.wantStatus(try("DE", number, confirmed), http.StatusUnprocessableEntity)

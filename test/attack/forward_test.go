@@ -649,6 +649,7 @@ func TestOnlyPreflightsArePublic(t *testing.T) {
 	nobody.wantRefused("OPTIONS", nobody.ask("OPTIONS", wiki, "/api", origin), http.StatusUnauthorized)
 	nobody.wantRefused("PUT", nobody.ask("PUT", wiki, "/api", origin, asks), http.StatusUnauthorized)
 	nobody.wantRefused("OPTIONS that is PUT", nobody.ask("OPTIONS", wiki, "/api", origin, asks, "X-HTTP-Method-Override: PUT"), http.StatusUnauthorized)
+	nobody.wantRefused("OPTIONS that is PUT by its query", nobody.ask("OPTIONS", wiki, "/api?_method=PUT", origin, asks), http.StatusUnauthorized)
 	nobody.wantRefused("an app without the permission", nobody.ask("OPTIONS", payroll, "/api", origin, asks), http.StatusUnauthorized)
 }
 

@@ -227,7 +227,7 @@ func TestLookAlikeAddressesReachNobody(t *testing.T) {
 		mails := h.Mail.Len()
 		for _, email := range []string{
 			"m\u0131ke@kiss.example", "mi\u212ae@kiss.example", "\u217fike@kiss.example", "mike\u0301@kiss.example", `"mike@kiss.example"@evil.example`, "mike@kiss.example@evil.example", "mike@kiss.example,evil@evil.example",
-			"mike@kiss.example evil@evil.example", "Mike <mike@kiss.example>", "mike(x)@kiss.example", "mike@[127.0.0.1]", "mike@kiss", "=?utf-8?q?mike?=@kiss.example\r\nBcc: x@y.example", "mike..x@kiss.example", ".mike@kiss.example",
+			"mike@kiss.example evil@evil.example", "Mike <mike@kiss.example>", "mike(x)@kiss.example", "mike@[127.0.0.1]", "mike@kiss", "=?utf-8?q?mike?=@kiss.example\r\nBcc: x@y.example", "m\u0456ke@kiss.example", "mike\u200d@kiss.example", "..@kiss.example",
 			"mike@-kiss.example", "mike@kiss.example.", "mike@xn--a.example", "@kiss.example", "mike@", strings.Repeat("m", 65) + "@kiss.example", "m@" + strings.Repeat("k.", 127) + "example", "mike@127.1",
 		} {
 			for path, more := range map[string][]string{"/forgot": nil, "/signup": {"name", "Eva"}} {
@@ -246,6 +246,32 @@ func TestLookAlikeAddressesReachNobody(t *testing.T) {
 			h.T.Errorf("the mail did not go to the stored address:\n%s", mail)
 		}
 	}, allMethods(&phone{}))
+}
+
+// An address with dots where a dot-atom has none is written to that mailbox alone. One on the machine of the mail server
+// gets no mail.
+func TestUnusualAddressesReachTheirMailbox(t *testing.T) {
+	t.Parallel()
+	h := start(t, "", func(o *twostep.Options) { o.SignUp = "open" })
+	for _, email := range []string{"mike..x@docomo.example", ".mike@docomo.example", "mike.@docomo.example", "mike@r3---sn.example"} {
+		n := h.Mail.Len()
+		h.wantStatus(h.Browser().Post("/signup", "email", email, "name", "Mike"), http.StatusSeeOther)
+		local, domain, _ := strings.Cut(email, "@")
+		mail := h.Mail.Next(n)
+		if !strings.Contains(mail, "To: <"+email+">\r\n") && !strings.Contains(mail, `To: <"`+local+`"@`+domain+">\r\n") {
+			t.Errorf("%s: the mail goes elsewhere:\n%s", email, mail)
+		}
+	}
+	n := h.Mail.Len()
+	anna := h.annaSignedIn()
+	sent := h.Mail.Len()
+	for _, email := range []string{"root@localhost", "Root@LOCALHOST", "root@ℓocalhost"} {
+		h.wantStatus(h.Browser().Post("/signup", "email", email, "name", "Mike"), http.StatusUnprocessableEntity)
+		h.wantStatus(anna.Post("/settings/email", "email", email), http.StatusUnprocessableEntity)
+	}
+	if h.WaitForOutbox(); h.Mail.Len() != sent || sent < n {
+		t.Errorf("%d mails to the machine of the mail server", h.Mail.Len()-sent)
+	}
 }
 
 // Many or long headers, cookies and fields get a plain answer and never cause a fault.

@@ -156,7 +156,7 @@ func (h *server) claims(token string) (claims map[string]any) {
 	if err := json.Unmarshal([]byte(h.Browser().Get("/oauth2/jwks").Body), &set); err != nil {
 		h.T.Fatal(err)
 	}
-	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256, jose.RS256})
+	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.EdDSA})
 	if err == nil {
 		err = parsed.Claims(set, &claims)
 	}

@@ -174,7 +174,7 @@ func TestSharedBudgetsAreListed(t *testing.T) {
 		}
 	}
 	slices.Sort(kinds)
-	if want := []string{"authorization_request_bytes", "authorization_requests", "device_authorizations", "text_budget", "user_codes"}; !slices.Equal(kinds, want) {
+	if want := []string{"authorization_request_bytes", "authorization_requests", "client_documents", "device_authorizations", "text_budget", "user_codes"}; !slices.Equal(kinds, want) {
 		t.Errorf("the shared budgets are %q, want %q: add a row to docs/reference/limits.md, and a test that strangers cannot use it up", kinds, want)
 	}
 	for _, kind := range append(kinds, "wrong_passwords", "site_guesses") {

@@ -125,6 +125,7 @@ var unusedByCode = map[string]string{
 	"clients":                "relying parties",
 	"authorization_requests": "relying parties",
 	"device_authorizations":  "relying parties",
+	"client_documents":       "relying parties",
 	"grants":                 "relying parties",
 	"tokens":                 "relying parties",
 	"consents":               "relying parties",

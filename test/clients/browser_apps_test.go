@@ -121,6 +121,13 @@ func testOIDCClientTS(t *testing.T, r *row) {
 	s := newSite(t, r)
 	b := s.inBrowser()
 	s.saw(userinfo) // the library loads it before it shows the user
+
+	other := s.tab()
+	other.open(s.app)
+	other.sees("nobody is signed in")
+	other.popup("popup").signIn()
+	other.sees("hello Anna <anna@example.com>")
+
 	s.leave(b)
 }
 

@@ -209,6 +209,29 @@ func (b *tab) signIn() {
 	b.enter("code", b.s.Code(n)) // the script sends the form with the 6th digit
 }
 
+// popup clicks on the button with this id, which opens a window, and returns the tab of that window.
+func (b *tab) popup(id string) *tab {
+	b.t.Helper()
+	opened := chromedp.WaitNewTarget(b.ctx, func(*target.Info) bool { return true })
+	point := fmt.Sprintf(`(r => [r.x + r.width / 2, r.y + r.height / 2])(document.getElementById(%q).getBoundingClientRect())`, id)
+	var at []float64
+	b.do(chromedp.Evaluate(point, &at))
+	b.do(chromedp.MouseClickXY(at[0], at[1])) // a browser blocks a window that no click of a person opens
+	other := &tab{s: b.s, t: b.t}
+	select {
+	case window := <-opened:
+		var leave func()
+		other.ctx, leave = chromedp.NewContext(b.ctx, chromedp.WithTargetID(window))
+		b.t.Cleanup(leave)
+	case <-time.After(patience):
+		b.t.Fatalf("no window has opened\n%s", b.describe())
+	}
+	if err := chromedp.Run(other.ctx); err != nil { // ties the tab to its context, so it has no time limit
+		b.t.Fatal(err)
+	}
+	return other
+}
+
 // describe is what the person sees now.
 func (b *tab) describe() string {
 	ctx, cancel := context.WithTimeout(b.ctx, time.Second)

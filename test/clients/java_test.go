@@ -57,7 +57,7 @@ func testSpringSecurity(t *testing.T, r *row) {
 	})
 	s.saw(backChannel)
 
-	s.wrongRedirect(func() { s.person().open(s.app + "/") })
+	s.misconfigure(func(b *person) { b.open(s.app + "/") })
 }
 
 // tool runs a program in the folder of the site.

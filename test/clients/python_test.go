@@ -52,7 +52,7 @@ func testAuthlibFlask(t *testing.T, r *row) {
 	s.saw(refresh)
 	s.signsOut(anna, anna.open(s.app+"/logout"))
 
-	s.wrongRedirect(func() { s.person().open(s.app + "/login") })
+	s.misconfigure(func(b *person) { b.open(s.app + "/login") })
 }
 
 func testMSALPython(t *testing.T, r *row) {
@@ -75,7 +75,7 @@ func testMSALPython(t *testing.T, r *row) {
 	s.saw(refresh)
 	s.signsOut(anna, anna.open(s.app+"/logout"))
 
-	s.wrongRedirect(func() { s.person().open(s.app + "/login") })
+	s.misconfigure(func(b *person) { b.open(s.app + "/login") })
 }
 
 // signsOut wants the app and the server to have signed the person out, without a question.
@@ -136,7 +136,7 @@ func testSocialDjango(t *testing.T, r *row) {
 	anna.says(anna.open(s.app+"/sign-out"), "nobody is signed in")
 	anna.says(signsIn(anna), "hello anna@example.com,")
 
-	s.wrongRedirect(func() { signsIn(s.person()) })
+	s.misconfigure(func(b *person) { signsIn(b) })
 }
 
 func testMozillaDjangoOIDC(t *testing.T, r *row) {
@@ -164,5 +164,5 @@ func testMozillaDjangoOIDC(t *testing.T, r *row) {
 	s.saw(refresh)
 	s.signsOut(anna, anna.submit(anna.form(anna.open(s.app+"/"), "csrfmiddlewaretoken")))
 
-	s.wrongRedirect(func() { s.person().open(s.app + "/oidc/authenticate/") })
+	s.misconfigure(func(b *person) { b.open(s.app + "/oidc/authenticate/") })
 }

@@ -341,7 +341,8 @@ func (s *site) rejected(since int, texts ...string) {
 	if all[0].App != s.id || all[0].Remedy == "" {
 		s.t.Errorf("the log names another app, or no remedy: %s", text)
 	}
-	s.row.lines = append(s.row.lines, all[0].Reason+" ("+all[0].Remedy+")")
+	reason, _, _ := strings.Cut(all[0].Reason, ":")
+	s.row.lines = append(s.row.lines, reason)
 	s.saw(misconfiguration)
 }
 

@@ -2,7 +2,11 @@ package e2e
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net/http"
+	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -71,6 +75,33 @@ func TestClientDevice(t *testing.T) {
 			}
 		})
 	}
+}
+
+// roundTrip answers requests without a network.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// documentStory shows the consent to an app that is not registered.
+func documentStory(b *tab, show func(string)) {
+	const id, back = "https://editor.example/oauth/client.json", "http://127.0.0.1:7000/callback"
+	s := live.Start(b.t, "", func(o *twostep.Options) {
+		o.ClientMetadata = &twostep.ClientMetadata{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			body := fmt.Sprintf(`{"client_id": %q, "client_name": "Example Editor", "redirect_uris": [%q]}`, id, back)
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
+				Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+		})}
+	})
+	b.base = s.URL
+	b.signIn(s)
+	b.open("/oauth2/authorize?" + url.Values{
+		"client_id": {id}, "redirect_uri": {back}, "response_type": {"code"}, "scope": {"openid email"},
+		"code_challenge": {oauth2.S256ChallengeFromVerifier(oauth2.GenerateVerifier())}, "code_challenge_method": {"S256"},
+	}.Encode())
+	b.sees("This app isn't registered with Example.")
+	show("consent to an app that is not registered")
+	b.open("/oauth2/authorize?client_id=" + url.QueryEscape("https://editor.example/"))
+	show("document refused")
 }
 
 // deviceStory shows the pages on which a person signs in a device.

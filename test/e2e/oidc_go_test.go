@@ -27,11 +27,11 @@ import (
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// With coreos/go-oidc: in by query and by form, with either algorithm, refreshed while the
+// With coreos/go-oidc: in by query and by form, with each algorithm, refreshed while the
 // session goes on and after it, and out.
 func TestClientGoOIDC(t *testing.T) {
 	t.Parallel()
-	for _, algorithm := range []string{"ES256", "RS256"} {
+	for _, algorithm := range []string{"ES256", "RS256", "EdDSA"} {
 		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()
 			x := openShop(t)

@@ -329,6 +329,13 @@ CREATE TABLE client_rejections (
 	PRIMARY KEY (client_id, reason)
 );
 CREATE INDEX client_rejections_last ON client_rejections (last_at);
+-- OAuth clients that are not registered: what their metadata documents say.
+CREATE TABLE client_documents (
+	id           TEXT PRIMARY KEY,                  -- the URL of the document, which is the client_id
+	registration TEXT NOT NULL,                     -- JSON, as in clients
+	expires_at   BIGINT NOT NULL                    -- when the document is to be read again
+);
+CREATE INDEX client_documents_expires ON client_documents (expires_at);
 
 -- Authorization requests that wait for the person to sign in or to consent.
 CREATE TABLE authorization_requests (

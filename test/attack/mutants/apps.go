@@ -339,7 +339,7 @@ var apps = []mutation{
 		},
 	}},
 	{test: "TestHybridResponseIsBoundToItsRequest", what: "an ID token says nothing about its code", edits: []edit{
-		{"internal/oidc/idtoken.go", `"c_hash": leftHash(bound.code),`, `"c_hash": "",`},
+		{"internal/oidc/idtoken.go", `"c_hash":  grant.HashForIDToken(cl, bound.code),`, `"c_hash":  "",`},
 	}},
 	{test: "TestHybridResponseIsBoundToItsRequest", what: "an access token is in the front channel", edits: []edit{
 		{
@@ -353,5 +353,38 @@ var apps = []mutation{
 	}},
 	{test: "TestHybridResponseIsBoundToItsRequest", what: "a grant without a code is offline", edits: []edit{
 		{"internal/oidc/authorize.go", "if !authReq.WantsCode() {", "if false {"},
+	}},
+	{test: "TestNobodyChoosesAMappedName", what: "a group that is called like a mapped one is one", edits: []edit{
+		{"internal/client/claims.go", "case !is && isTarget(group):", "case !is && isTarget(group) && false:"},
+	}},
+	{test: "TestNobodyChoosesAMappedName", what: "letter case makes another group of it", edits: []edit{
+		{"internal/client/claims.go", "if strings.EqualFold(target, group) {", "if target == group {"},
+	}},
+	{test: "TestNobodyChoosesAMappedName", what: "a claim has a name of the protocol", edits: []edit{
+		{
+			"internal/client/claims.go",
+			"case slices.Contains(protocolClaims, name):",
+			`case slices.Contains(protocolClaims, name) && name == "":`,
+		},
+	}},
+	{test: "TestNobodyChoosesAMappedName", what: "a claim has the name of another one", edits: []edit{
+		{
+			"internal/client/claims.go",
+			"case slices.Contains(personClaims, name):",
+			`case slices.Contains(personClaims, name) && name == "":`,
+		},
+	}},
+	{test: "TestNobodyChoosesAMappedName", what: "the name of a person is sent as a role", edits: []edit{
+		{
+			"internal/client/claims.go",
+			"case slices.Contains(chosenClaims, from) &&",
+			`case slices.Contains(chosenClaims, from) && from == "" &&`,
+		},
+	}},
+	{test: "TestEdDSAKeysAreForAppsThatUseThem", what: "keys that no app uses are published", edits: []edit{
+		{"internal/grant/signing_key.go", "if slices.ContainsFunc(g.Clients.LastKnown(ctx), usesEdDSA) {", "if usesEdDSA != nil {"},
+	}},
+	{test: "TestEdDSAKeysAreForAppsThatUseThem", what: "a token is bound by a shorter hash", edits: []edit{
+		{"internal/grant/signing_key.go", "sum := sha512.Sum512([]byte(token))", "sum := sha512.Sum512_256([]byte(token))"},
 	}},
 }

@@ -67,7 +67,7 @@ var names = []mutation{
 		return nil`},
 		}},
 	{test: "TestAddressIsMasked", what: "an address is not masked", edits: []edit{
-		{"internal/account/email.go", `return email[:1] + "•••" + email[at:]`, `return email`},
+		{"internal/account/email.go", `return email[:size] + "•••" + email[at:]`, `return email[:size] + email[size:]`},
 	}},
 	{test: "TestAnswersDoNotWaitForTheMailServer", what: "mail is sent while the browser waits", edits: []edit{
 		{"internal/outbox/outbox.go", `return tx.EnqueueMessage(ctx, row)`, `if send := o.Senders[m.Channel]; send != nil {
@@ -79,6 +79,18 @@ var names = []mutation{
 	}},
 	{test: "TestLookAlikeAddressesReachNobody", what: "Unicode in addresses is folded by us", edits: []edit{
 		{"internal/account/email.go", `strings.TrimSpace(typed)`, `strings.ToLower(strings.TrimSpace(typed))`},
+	}},
+	{test: "TestLookAlikeAddressesReachNobody", what: "scripts that look alike mix in an address", edits: []edit{
+		{"delivery/local_part.go", "script != nil && script != own", "script == nil && own == nil"},
+	}},
+	{test: "TestLookAlikeAddressesReachNobody", what: "letters that become ASCII are in an address", edits: []edit{
+		{"delivery/local_part.go", "return unicode.ToUpper(r) >= utf8.RuneSelf && unicode.ToLower(r) >= utf8.RuneSelf", "return true"},
+	}},
+	{test: "TestLookAlikeAddressesReachNobody", what: "an address is not normalized", edits: []edit{
+		{"delivery/local_part.go", "return norm.NFKC.IsNormalString(s)", "return norm.NFKC.IsNormalString(s) || true"},
+	}},
+	{test: "TestUnusualAddressesReachTheirMailbox", what: "a stranger writes to localhost", edits: []edit{
+		{"internal/account/email.go", " && !a.Settings.Local {", " && a == nil {"},
 	}},
 	{test: "TestSignUpNameStaysOutOfMail", what: "a name may hold what nobody sees", edits: []edit{
 		{"internal/account/account.go", `n > 64 || hidden`, `n > 64 && hidden`},
