@@ -279,7 +279,7 @@ var acts = []act{
 	{"Accounts.SetGroups", func(w *walk) func() error {
 		return func() error { return w.SetGroups(w.Context(), annaEmail, []string{"staff"}) }
 	}, []audit.Kind{audit.GroupsChanged}, audit.TypeOperator, nil},
-	{"Accounts.ChangeName", func(w *walk) func() error {
+	{"Accounts.ChangeNames", func(w *walk) func() error {
 		return func() error {
 			return w.services.Accounts.ChangeNames(w.Context(), w.a.Ref(), store.Names{Name: "Anne"}, here)
 		}
