@@ -141,7 +141,7 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 			"internal/signin/signin.go ChangePassword",
 		},
 		// A person changes the name of their own account only.
-		"SetName": {"internal/account/account.go ChangeName"}, "ChangeName": {"internal/web/name.go handleChangeName"},
+		"SetNames": {"internal/account/account.go ChangeNames"}, "ChangeNames": {"internal/web/name.go handleChangeName"},
 		"UpdateTrustEpoch": {"internal/account/trust.go EndTrust"},
 		"IncrementEpoch":   {"internal/session/session.go EndAll", "internal/session/session.go EndOthers"},
 		// A code and a refresh token are used up in one place, and one place gives an app its code.
