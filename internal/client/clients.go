@@ -86,15 +86,17 @@ func (c *Clients) Get(ctx context.Context, id string) (Client, error) {
 		cl, _, err := c.GetDocument(ctx, id)
 		return cl, err
 	}
+	hasID := func(cl Client) bool { return cl.ID == id }
+	if i := slices.IndexFunc(c.Static, hasID); i >= 0 {
+		return c.Static[i], nil
+	}
 	for _, fresh := range []bool{false, true} {
-		list, err := c.list(ctx, fresh)
+		list, err := c.stored(ctx, fresh)
 		if err != nil {
 			return Client{}, err
 		}
-		for _, one := range list {
-			if one.ID == id {
-				return one, nil
-			}
+		if i := slices.IndexFunc(list, hasID); i >= 0 {
+			return list[i], nil
 		}
 	}
 	return Client{}, ErrNotFound
@@ -139,10 +141,8 @@ func clientFromRow(row store.Client) (cl Client, err error) {
 }
 
 // List returns all clients, those of the settings first.
-func (c *Clients) List(ctx context.Context) ([]Client, error) { return c.list(ctx, false) }
-
-func (c *Clients) list(ctx context.Context, fresh bool) ([]Client, error) {
-	stored, err := c.stored(ctx, fresh)
+func (c *Clients) List(ctx context.Context) ([]Client, error) {
+	stored, err := c.stored(ctx, false)
 	if err != nil {
 		return nil, err
 	}

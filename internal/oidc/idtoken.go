@@ -25,16 +25,17 @@ func (p *Provider) signIDToken(
 	claims["iat"], claims["exp"] = now.Unix(), p.idTokenEnd(cl, g, now).Unix()
 	claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = g.AuthTime.Unix(), g.ACR(), g.AMR,
 		p.Grants.SID(g.SessionID, cl.ID)
-	for name, value := range map[string]string{
-		"nonce":   bound.nonce,
-		"at_hash": grant.HashForIDToken(cl, bound.accessToken),
-		"c_hash":  grant.HashForIDToken(cl, bound.code),
-	} {
-		if value != "" {
-			claims[name] = value
-		}
-	}
+	setClaim(claims, "nonce", bound.nonce)
+	setClaim(claims, "at_hash", grant.HashForIDToken(cl, bound.accessToken))
+	setClaim(claims, "c_hash", grant.HashForIDToken(cl, bound.code))
 	return p.Grants.SignJWT(r.Context(), cl.SigningAlg(), grant.IDTokenType, claims)
+}
+
+// setClaim sets a claim unless its value is "".
+func setClaim(claims map[string]any, name, value string) {
+	if value != "" {
+		claims[name] = value
+	}
 }
 
 // idTokenEnd returns when an ID token ends that is signed now: with its grant at the latest, because it cannot be
@@ -63,13 +64,9 @@ func (p *Provider) userInfoClaims(r *http.Request, cl client.Client, g grant.Gra
 	}
 	if g.HasScope("profile") {
 		claims["updated_at"] = who.ChangedAt.Unix()
-		for name, value := range map[string]string{
-			"name": who.Name, "given_name": who.GivenName, "family_name": who.FamilyName,
-		} {
-			if value != "" {
-				claims[name] = value
-			}
-		}
+		setClaim(claims, "name", who.Name)
+		setClaim(claims, "given_name", who.GivenName)
+		setClaim(claims, "family_name", who.FamilyName)
 	}
 	if g.HasScope("profile") && g.HasScope("email") {
 		claims["preferred_username"] = who.Email // many clients name people by it

@@ -339,7 +339,7 @@ var apps = []mutation{
 		},
 	}},
 	{test: "TestHybridResponseIsBoundToItsRequest", what: "an ID token says nothing about its code", edits: []edit{
-		{"internal/oidc/idtoken.go", `"c_hash":  grant.HashForIDToken(cl, bound.code),`, `"c_hash":  "",`},
+		{"internal/oidc/idtoken.go", `"c_hash", grant.HashForIDToken(cl, bound.code)`, `"c_hash", ""`},
 	}},
 	{test: "TestHybridResponseIsBoundToItsRequest", what: "an access token is in the front channel", edits: []edit{
 		{
