@@ -55,15 +55,16 @@ const (
 
 // APIPaths returns the paths that clients call directly, without a browser.
 func APIPaths() []string {
-	return []string{tokenPath, userinfoPath, introspectPath, revokePath, parPath, deviceAuthorizationPath}
+	return []string{tokenPath, userinfoPath, introspectPath, revokePath, parPath, deviceAuthorizationPath,
+		registerPath}
 }
 
 // JSONErrorPaths returns the paths whose errors are JSON: those that programs request.
 func JSONErrorPaths() []string {
-	return append(APIPaths(), jwksPath, metadataPath, oauthMetadataPath, registerPath)
+	return append(APIPaths(), jwksPath, metadataPath, oauthMetadataPath)
 }
 
-// JSONBodyPaths returns the paths whose requests have a JSON body.
+// JSONBodyPaths returns the paths whose requests have a JSON body. Their handlers check the content type.
 func JSONBodyPaths() []string { return []string{registerPath} }
 
 // CSRFExemptPaths returns the paths and patterns that accept cross-site forms. None of them acts on a cookie
