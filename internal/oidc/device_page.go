@@ -124,24 +124,24 @@ func (p *Provider) showDeviceOver(w http.ResponseWriter, r *http.Request) error 
 	})
 }
 
-// answerDevice handles the form of the page of showDeviceConsent. Everything that the app requires is checked again,
-// and if another person has signed in since, they are asked.
+// answerDevice handles the form of the page of showDeviceConsent. Before a device is allowed, everything that the app
+// requires is checked again, and if another person has signed in since, they are asked.
 func (p *Provider) answerDevice(
 	w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, who session.Session, form render.FormValues,
 ) error {
-	progress, err := p.Grants.LoadAuthProgress(r.Context(), authReq, &who)
-	if err != nil {
-		return err
-	}
-	step, _ := authReq.NextStep(progress)
-	if step != grant.StepConsent || form["session"] != p.Grants.SID(who.ID, authReq.ClientID) {
-		return seeOther(w, r, grant.ContinueURL(form["request"]))
-	}
 	answer, page := p.Grants.DenyDevice, deviceDeniedPath
 	if form["answer"] == "allow" {
 		answer, page = p.Grants.AllowDevice, deviceAllowedPath
+		progress, err := p.Grants.LoadAuthProgress(r.Context(), authReq, &who)
+		if err != nil {
+			return err
+		}
+		step, _ := authReq.NextStep(progress)
+		if step != grant.StepConsent || form["session"] != p.Grants.SID(who.ID, authReq.ClientID) {
+			return seeOther(w, r, grant.ContinueURL(form["request"]))
+		}
 	}
-	err = answer(r.Context(), authReq, who, p.Pages.Origin(r))
+	err := answer(r.Context(), authReq, who, p.Pages.Origin(r))
 	if errors.Is(err, grant.ErrInvalid) {
 		return p.showDeviceOver(w, r)
 	}

@@ -60,7 +60,8 @@ const (
 
 // APIPaths returns the paths that clients call directly, without a browser.
 func APIPaths() []string {
-	return []string{tokenPath, userinfoPath, introspectPath, revokePath, parPath, deviceAuthorizationPath}
+	return []string{tokenPath, userinfoPath, introspectPath, revokePath, parPath, deviceAuthorizationPath,
+		registerPath}
 }
 
 // pagePaths are the paths below /oauth2/ that a person sees.
@@ -73,7 +74,7 @@ func HasJSONErrors(path string) bool {
 		(strings.HasPrefix(path, "/oauth2/") || strings.Contains(path, "/.well-known/"))
 }
 
-// JSONBodyPaths returns the paths whose requests have a JSON body.
+// JSONBodyPaths returns the paths whose requests have a JSON body. Their handlers check the content type.
 func JSONBodyPaths() []string { return []string{registerPath} }
 
 // IssuerHint tells the developer of a client where the metadata is.

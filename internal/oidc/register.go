@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"mime"
 	"net/http"
 	"slices"
 	"strings"
@@ -34,7 +35,10 @@ type clientMetadata struct {
 func (p *Provider) register(w http.ResponseWriter, r *http.Request) error {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	err := client.ErrRegistrationToken
-	if strings.EqualFold(scheme, "bearer") {
+	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media != "application/json" {
+		err = newOAuthError(http.StatusUnsupportedMediaType, "invalid_client_metadata",
+			"the content type must be application/json")
+	} else if strings.EqualFold(scheme, "bearer") {
 		err = p.Grants.Clients.CheckRegistrationToken(r.Context(), token)
 	}
 	var m clientMetadata

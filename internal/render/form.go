@@ -67,13 +67,8 @@ func checkFormContentType(r *http.Request) error {
 	if kind == "" && r.ContentLength == 0 {
 		return nil
 	}
-	return checkContentType(r, "application/x-www-form-urlencoded")
-}
-
-// checkContentType returns ErrContentType unless the body has this type, in UTF-8.
-func checkContentType(r *http.Request, want string) error {
-	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != want {
+	media, params, err := mime.ParseMediaType(kind)
+	if err != nil || media != "application/x-www-form-urlencoded" {
 		return ErrContentType
 	}
 	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {

@@ -210,9 +210,7 @@ func (p *Renderer) checkRequest(r *http.Request) error {
 		return ErrInvalidForm
 	case !isCleanPath(r.URL.Path):
 		return ErrNotFound // http.ServeMux would redirect to a target taken from the request
-	case r.Method == http.MethodPost && slices.Contains(p.JSONBodyPaths, r.URL.Path):
-		return checkContentType(r, "application/json")
-	case r.Method == http.MethodPost:
+	case r.Method == http.MethodPost && !slices.Contains(p.JSONBodyPaths, r.URL.Path):
 		return checkFormContentType(r)
 	}
 	return nil

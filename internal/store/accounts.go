@@ -173,10 +173,12 @@ func (db *DB) endEpoch(ctx context.Context, id, query string, args ...any) error
 	})
 }
 
-// RevokeAll ends all attempts, sessions, links and trust of all accounts.
+// RevokeAll ends all attempts, sessions, links and trust of all accounts, the requests of devices, and the tokens with
+// which apps register themselves.
 func (db *DB) RevokeAll(ctx context.Context, why string, now time.Time) error {
 	defer db.changed(everything)
-	for _, query := range []string{`DELETE FROM known_devices`, `UPDATE accounts SET epoch = epoch + 1`} {
+	for _, query := range []string{`DELETE FROM known_devices`, `UPDATE accounts SET epoch = epoch + 1`,
+		`DELETE FROM device_authorizations`, `DELETE FROM registration_tokens`} {
 		if _, err := db.change(ctx, query); err != nil {
 			return err
 		}

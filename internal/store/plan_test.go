@@ -20,16 +20,18 @@ import (
 
 // fullReads are the statements that may read a whole table, by method and table, and why.
 var fullReads = map[string]string{
-	"ListClients clients":           "the operator's list: there are as many rows as registered clients",
-	"ListSigningKeys signing_keys":  "a handful of rows: one more each 90 days",
-	"CountAccounts accounts":        "only after unknown devices have used up a year's budget of guesses",
-	"RenewAllGuessBudgets accounts": "once after a restore, for every account",
-	"RevokeAll accounts":            "once after a restore, for every row",
-	"RevokeAll devices":             "once after a restore, for every row",
-	"RevokeAll email_links":         "once after a restore, for every row",
-	"RevokeAll grants":              "once after a restore, for every row",
-	"RevokeAll known_devices":       "once after a restore, for every row",
-	"RevokeAll trusted_networks":    "once after a restore, for every row",
+	"ListClients clients":             "the operator's list: there are as many rows as registered clients",
+	"ListSigningKeys signing_keys":    "a handful of rows: one more each 90 days",
+	"CountAccounts accounts":          "only after unknown devices have used up a year's budget of guesses",
+	"RenewAllGuessBudgets accounts":   "once after a restore, for every account",
+	"RevokeAll accounts":              "once after a restore, for every row",
+	"RevokeAll device_authorizations": "once after a restore, for every row",
+	"RevokeAll registration_tokens":   "once after a restore, for every row",
+	"RevokeAll devices":               "once after a restore, for every row",
+	"RevokeAll email_links":           "once after a restore, for every row",
+	"RevokeAll grants":                "once after a restore, for every row",
+	"RevokeAll known_devices":         "once after a restore, for every row",
+	"RevokeAll trusted_networks":      "once after a restore, for every row",
 }
 
 // smallIndexes are partial indexes that contain only pending work. A statement may read all of one.

@@ -381,6 +381,9 @@ func TestDeviceNeedsWhatTheAppRequires(t *testing.T) {
 			h.T.Errorf("an old proof leads to %s", to)
 		}
 		h.wantDeviceError("an old proof", h.poll("bank", s.text("device_code")), "authorization_pending")
+		// The page that asks for the proof again has a button to refuse, without the session of another page.
+		h.wantRedirect(h.allow(anna, asked, "answer", "deny", "session", ""), "/device/denied")
+		h.wantDeviceError("refused before the proof", h.pollLater("bank", s.text("device_code")), "access_denied")
 
 		// The group is taken away between the answer and the poll.
 		if err := h.SetGroups(h.T.Context(), live.AnnaEmail, []string{"members"}); err != nil {

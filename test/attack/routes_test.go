@@ -188,7 +188,7 @@ func TestCrossSiteRoutesAreListed(t *testing.T) {
 			got = append(got, r.pattern)
 		}
 	}
-	want := []string{"POST /oauth2/authorize", "POST /oauth2/token", "POST /oauth2/userinfo", "POST /oauth2/introspect", "POST /oauth2/revoke", "POST /oauth2/par", "POST /oauth2/device_authorization", "POST /oauth2/logout"}
+	want := []string{"POST /oauth2/authorize", "POST /oauth2/token", "POST /oauth2/userinfo", "POST /oauth2/introspect", "POST /oauth2/revoke", "POST /oauth2/par", "POST /oauth2/device_authorization", "POST /oauth2/register", "POST /oauth2/logout"}
 	if !slices.Equal(got, want) {
 		t.Errorf("open to other sites: %q", got)
 	}

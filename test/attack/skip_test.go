@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"twostep.example/twostep"
 	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/oidc"
 	"twostep.example/twostep/test/e2e/live"
 )
 
@@ -31,7 +33,11 @@ func TestPasswordAloneGivesNoCredential(t *testing.T) {
 		b = h.Browser()
 		json := `{"email":"` + live.AnnaEmail + `","password":"` + live.AnnaPassword + `"}`
 		a := b.Do(h.request(method, path, json, "Content-Type: application/json", "Sec-Fetch-Site: same-origin"))
-		if method == http.MethodPost && a.StatusCode != http.StatusUnsupportedMediaType && a.StatusCode != http.StatusNotFound {
+		want := http.StatusUnsupportedMediaType
+		if slices.Contains(oidc.JSONBodyPaths(), path) {
+			want = http.StatusUnauthorized
+		}
+		if method == http.MethodPost && a.StatusCode != want && a.StatusCode != http.StatusNotFound {
 			t.Errorf("%s with JSON: %d", r.pattern, a.StatusCode)
 		}
 		h.wantNoSession(r.pattern+" with JSON", b)

@@ -11,7 +11,7 @@ var registrations = []mutation{
 		{"internal/client/registration.go", "if err := tx.UseRegistrationToken(ctx, seal.HashToken(token), now); err != nil {", "if err := tx.UseRegistrationToken(ctx, seal.HashToken(token), now); err != nil && token != \"\" {"},
 	}},
 	{test: "TestRegistrationNeedsAToken", what: "a registration is a form of another site", edits: []edit{
-		{"internal/render/middleware.go", "return checkContentType(r, \"application/json\")", "return nil"},
+		{"internal/oidc/register.go", "media != \"application/json\" {", "media == \"none\" {"},
 	}},
 	{test: "TestRegistrationIsChecked", what: "a token is used as often as it arrives at once", edits: []edit{
 		{"internal/store/registration_tokens.go", "uses_left = uses_left - 1\n\t\tWHERE hash = $1 AND uses_left > 0", "uses_left = uses_left - 1\n\t\tWHERE hash = $1"},

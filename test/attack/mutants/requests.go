@@ -98,7 +98,7 @@ var inputs = []mutation{
 	{test: "TestRequestHoldsOneCode", what: "the content type is not checked", edits: []edit{
 		{
 			"internal/render/form.go",
-			`err != nil || media != want`,
+			`err != nil || media != "application/x-www-form-urlencoded"`,
 			`err != nil && media != ""`,
 		},
 	}},

@@ -14,7 +14,7 @@ var steps = []mutation{
 	{test: "TestPasswordAloneGivesNoCredential", what: "other bodies than forms are read", edits: []edit{
 		{
 			"internal/render/form.go",
-			`err != nil || media != want`,
+			`err != nil || media != "application/x-www-form-urlencoded"`,
 			`err != nil && media != ""`,
 		},
 	}},
