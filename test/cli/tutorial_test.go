@@ -596,7 +596,7 @@ func (r *reader) joins() {
 		r.t.Fatalf("%d people got an invitation, want 10", len(tokens))
 	}
 	r.visitor().join(email, name)
-	if page, at := r.visitor().signIn(email, "/settings"); at != "/settings" || !strings.Contains(page, email) {
+	if page, at := r.visitor().signIn(email, ""); at != "/settings" || !strings.Contains(page, email) {
 		r.t.Fatalf("after both steps: %s\n%s", at, page)
 	}
 }
