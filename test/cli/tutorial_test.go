@@ -157,7 +157,12 @@ func parseCommands(t *testing.T, block []string) (all []step) {
 		if len(all) == 0 {
 			t.Fatalf("a block starts with %q, which is not a command", line)
 		}
-		all[len(all)-1].output = append(all[len(all)-1].output, line)
+		last := &all[len(all)-1]
+		if first, ok := strings.CutSuffix(last.command, "\\"); ok {
+			last.command = first + strings.TrimSpace(line)
+			continue
+		}
+		last.output = append(last.output, line)
 	}
 	return all
 }
@@ -595,7 +600,7 @@ func (r *reader) joins() {
 		r.t.Fatalf("%d people got an invitation, want 10", len(tokens))
 	}
 	r.visitor().join(email, name)
-	if page, at := r.visitor().signIn(email, "/settings"); at != "/settings" || !strings.Contains(page, email) {
+	if page, at := r.visitor().signIn(email, ""); at != "/settings" || !strings.Contains(page, email) {
 		r.t.Fatalf("after both steps: %s\n%s", at, page)
 	}
 }
