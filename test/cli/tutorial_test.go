@@ -157,7 +157,12 @@ func parseCommands(t *testing.T, block []string) (all []step) {
 		if len(all) == 0 {
 			t.Fatalf("a block starts with %q, which is not a command", line)
 		}
-		all[len(all)-1].output = append(all[len(all)-1].output, line)
+		last := &all[len(all)-1]
+		if first, ok := strings.CutSuffix(last.command, "\\"); ok {
+			last.command = first + strings.TrimSpace(line)
+			continue
+		}
+		last.output = append(last.output, line)
 	}
 	return all
 }
