@@ -15,6 +15,7 @@ var registrations = []mutation{
 	}},
 	{test: "TestRegistrationIsChecked", what: "a token is used as often as it arrives at once", edits: []edit{
 		{"internal/store/registration_tokens.go", "uses_left = uses_left - 1\n\t\tWHERE hash = $1 AND uses_left > 0", "uses_left = uses_left - 1\n\t\tWHERE hash = $1"},
+		{"internal/store/registration_tokens.go", "WHERE hash = $1 AND uses_left > 0 AND expires_at >= $2`, hash, now).", "WHERE hash = $1 AND expires_at >= $2`, hash, now)."},
 	}},
 	{test: "TestRegistrationIsChecked", what: "a registration is not validated", edits: []edit{
 		{"internal/client/registration.go", "if err := c.validate(ctx, cl); err != nil {", "if err := c.validate(ctx, cl); err != nil && cl.ID == \"\" {"},
