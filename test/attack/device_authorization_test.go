@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"twostep.example/twostep"
+	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/test/e2e/live"
 )
 
@@ -242,6 +244,21 @@ func TestDeviceCodeOfAnotherApp(t *testing.T) {
 			h.T.Errorf("the app itself: %d %v", got.status, got.body)
 		}
 		h.wantDeviceError("a second time", h.pollLater("hub", code, "client_secret", a.hub), "invalid_grant")
+	})
+}
+
+// What a person allowed a device is exchanged as an authorization code, which a device can compute: without a poll, and
+// after the operator has turned the device grant off.
+func TestDeviceGrantIsForPollsOnly(t *testing.T) {
+	t.Parallel()
+	withDevices(t, func(h *server, _ *apps, anna *live.Browser) {
+		s := h.startDevice("tv")
+		h.wantRedirect(h.allow(anna, h.enter(anna, s.text("user_code"))), "/device/allowed")
+		code := "device " + hex.EncodeToString(seal.HashToken(s.text("device_code")))
+		for _, back := range []string{"", deviceGrant} {
+			got := h.call(h.Browser(), "/oauth2/token", "grant_type", "authorization_code", "client_id", "tv", "code", code, "redirect_uri", back)
+			h.wantDeviceError("without a poll", got, "invalid_grant")
+		}
 	})
 }
 
