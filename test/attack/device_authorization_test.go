@@ -312,7 +312,7 @@ func TestDeviceCodeGivesOneSetOfTokens(t *testing.T) {
 		session := h.cookie(anna, "session")
 		var answers status
 		atOnce(16, func(i int) {
-			b := servers[i%2].withCookies("session", session)
+			b := h.asSameBrowser(servers[i%2].withCookies("session", session), anna)
 			answer := "allow"
 			if i%4 > 1 {
 				answer = "deny"
