@@ -255,9 +255,10 @@ func TestDeviceGrantIsForPollsOnly(t *testing.T) {
 		s := h.startDevice("tv")
 		h.wantRedirect(h.allow(anna, h.enter(anna, s.text("user_code"))), "/device/allowed")
 		code := "device " + hex.EncodeToString(seal.HashToken(s.text("device_code")))
-		for _, back := range []string{"", deviceGrant} {
-			got := h.call(h.Browser(), "/oauth2/token", "grant_type", "authorization_code", "client_id", "tv", "code", code, "redirect_uri", back)
-			h.wantDeviceError("without a poll", got, "invalid_grant")
+		got := h.call(h.Browser(), "/oauth2/token", "grant_type", "authorization_code", "client_id", "tv", "code", code, "redirect_uri", deviceGrant)
+		h.wantDeviceError("without a poll", got, "invalid_grant")
+		if got := h.pollLater("tv", s.text("device_code")); got.status != http.StatusOK {
+			h.T.Errorf("the poll: %d %v", got.status, got.body)
 		}
 	})
 }
