@@ -598,10 +598,12 @@ var acts = []act{
 		return func() error { return w.grants.RevokeClientAccess(w.Context(), who, a.ID, here) }
 	}, []audit.Kind{audit.ConsentWithdrawn}, audit.TypePerson, nil},
 	{"Grants.SaveConsent", func(w *walk) func() error {
-		a, who := w.wiki(), w.in()
-		return func() error {
-			return w.grants.SaveConsent(w.Context(), who, grant.AuthRequest{ClientID: a.ID, Scope: []string{"email"}}, here)
+		who, request := w.in(), grant.AuthRequest{ClientID: w.wiki().ID, Scope: []string{"email"}}
+		token, err := w.grants.SaveAuthRequest(w.Context(), request, here)
+		if err != nil {
+			w.Fatal(err)
 		}
+		return func() error { return w.grants.SaveConsent(w.Context(), token, who, request, here) }
 	}, []audit.Kind{audit.ConsentGiven}, audit.TypePerson, nil},
 	{"Grants.Decline", func(w *walk) func() error {
 		a, who := w.wiki(), w.in()

@@ -53,12 +53,15 @@ type appDoctor struct {
 	failed int
 }
 
-func (d *appDoctor) ok(what string)           { fmt.Fprintf(d.out, "ok    %s\n", what) }
-func (d *appDoctor) note(what, detail string) { fmt.Fprintf(d.out, "note  %s: %s\n", what, detail) }
+func (d *appDoctor) ok(what string) { fmt.Fprintf(d.out, "ok    %s\n", printable(what)) }
+func (d *appDoctor) note(what, detail string) {
+	fmt.Fprintf(d.out, "note  %s: %s\n", printable(what), detail)
+}
 
 func (d *appDoctor) fail(what string, err error, remedy string) {
 	d.failed++
-	fmt.Fprintf(d.out, "fail  %s: %v\n      %s\n", what, err, remedy)
+	// The error may quote what another server sent, such as the names in its certificate.
+	fmt.Fprintf(d.out, "fail  %s: %s\n      %s\n", printable(what), printable(err.Error()), remedy)
 }
 
 // checkProvider checks what the app reads from this server: the metadata (OpenID Connect Discovery 4), the time, and
@@ -206,7 +209,7 @@ func writeRejections(out io.Writer, a twostep.App, rejections []twostep.AppRejec
 	}
 }
 
-// printable replaces characters that a terminal might obey: anybody can send a request in the name of an app.
+// printable replaces characters that a terminal might obey: they come from the network.
 func printable(text string) string {
 	return strings.Map(func(c rune) rune {
 		if unicode.IsPrint(c) {

@@ -2,13 +2,20 @@ package main
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
+	"log"
 	"log/slog"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"twostep.example/twostep"
 	"twostep.example/twostep/delivery"
@@ -76,5 +83,37 @@ func TestAppDoctor(t *testing.T) {
 	web.Close()
 	if text, err = run(); err == nil || !strings.Contains(text, "fail  discovery ") || !strings.Contains(text, "Is the server running") {
 		t.Errorf("without a server: %v\n%s", err, text)
+	}
+}
+
+// The certificate of another server has names that a terminal would obey.
+func TestDoctorPrintsNoNamesOfCertificates(t *testing.T) {
+	public, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"\x1b[2Jok    https://app.example"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	raw, err := x509.CreateCertificate(nil, template, template, public, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := httptest.NewUnstartedServer(http.NotFoundHandler())
+	other.Config.ErrorLog = log.New(io.Discard, "", 0)
+	other.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{raw}, PrivateKey: key}}}
+	other.StartTLS()
+	defer other.Close()
+	address, err := url.Parse(other.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address.Host = "localhost:" + address.Port() // only for a name, the error quotes the names of the certificate
+	var out bytes.Buffer
+	d := &appDoctor{out: &out}
+	d.fail(address.String(), connect(t.Context(), address), "remedy")
+	if text := out.String(); !strings.Contains(text, "\uFFFD[2Jok") || strings.Contains(text, "\x1b") {
+		t.Errorf("it prints %q", text)
 	}
 }

@@ -40,6 +40,7 @@ type AuthRequest struct {
 	RequestedAt       time.Time
 	Browser           []byte // hash of the identifier of the browser that makes the request; nil: not known yet
 	SelectedAccountID string // the account chosen on the account selection page; "" if not asked yet
+	AllowedBy         string // the account that allowed this request on the consent page; "" if none has
 	// DeviceAuthorization is the id of the device authorization (RFC 8628) that the request answers; nil: it answers an
 	// app. Such a request has no redirect URI and gets no code.
 	DeviceAuthorization []byte `json:",omitempty"`
@@ -383,15 +384,15 @@ func (g *Grants) ConsumeAuthRequest(ctx context.Context, token string) error {
 }
 
 // HasConsent reports whether the person has allowed the client the whole scope of the request. With
-// prompt=consent, and for clients that are not registered, only consent given after the request counts.
+// prompt=consent, and for clients that are not registered, only consent to this request counts.
 func (g *Grants) HasConsent(ctx context.Context, who session.Session, r AuthRequest) (bool, error) {
 	c, err := g.Store.GetConsent(ctx, who.Account.ID, r.ClientID)
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
 	// An app that is not registered may run on the device of anybody (RFC 8252 8.6).
-	if (slices.Contains(r.Prompt, "consent") || client.IsDocumentID(r.ClientID)) && c.GrantedAt.Before(r.RequestedAt.Truncate(time.Millisecond)) {
-		return false, err
+	if (slices.Contains(r.Prompt, "consent") || client.IsDocumentID(r.ClientID)) && r.AllowedBy != who.Account.ID {
+		return false, nil
 	}
 	return consentCovers(c, r.Scope), err
 }
@@ -402,10 +403,22 @@ func consentCovers(c store.Consent, scope []string) bool {
 	return !slices.ContainsFunc(scope, func(one string) bool { return !slices.Contains(allowed, one) })
 }
 
-// SaveConsent adds the scope of the request to what the person has allowed the client.
-func (g *Grants) SaveConsent(ctx context.Context, who session.Session, r AuthRequest, from origin.Origin) error {
-	err := g.Store.Tx(ctx, func(tx *store.DB) error { return g.saveConsent(ctx, tx, who, r, from) })
-	if err != nil {
+// SaveConsent adds the scope of the stored request with this token to what the person has allowed the client, and
+// records that they have allowed this request. It does nothing if the request was answered in the meantime.
+func (g *Grants) SaveConsent(
+	ctx context.Context, token string, who session.Session, r AuthRequest, from origin.Origin,
+) error {
+	r.AllowedBy = who.Account.ID
+	body, err := r.encode()
+	if err == nil {
+		err = g.Store.Tx(ctx, func(tx *store.DB) error {
+			if err := tx.UpdateAuthorizationRequest(ctx, seal.HashToken(token), body); err != nil {
+				return err
+			}
+			return g.saveConsent(ctx, tx, who, r, from)
+		})
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("grant: save consent: %w", err)
 	}
 	return nil
@@ -493,7 +506,8 @@ func (g *Grants) ResolveReturnTarget(ctx context.Context, returnTo string, brows
 	}, err
 }
 
-// returnTargetByOrigin finds the client that has a redirect URI or a host with the origin of the address.
+// returnTargetByOrigin finds the client that has a redirect URI or a host with the origin of the address. An app of
+// somebody else gets people only by its requests, which ask for consent.
 func (g *Grants) returnTargetByOrigin(ctx context.Context, address string) (ReturnTarget, error) {
 	if client.ValidateRedirectURI(address) != nil || !strings.HasPrefix(address, "http") {
 		return ReturnTarget{}, nil
@@ -503,6 +517,9 @@ func (g *Grants) returnTargetByOrigin(ctx context.Context, address string) (Retu
 	isRedirect := func(uri string) bool { return client.CSPOrigin(uri) == origin }
 	isHost := func(host string) bool { return origin == "https://"+host || origin == "http://"+host }
 	for _, cl := range clients {
+		if cl.ThirdParty {
+			continue
+		}
 		if slices.ContainsFunc(cl.RedirectURIs, isRedirect) || slices.ContainsFunc(cl.Hosts, isHost) {
 			return ReturnTarget{ClientName: cl.DisplayName(), Origin: origin}, nil
 		}

@@ -74,6 +74,8 @@ func (g *Grants) FindClient(ctx context.Context, id string, from origin.Origin) 
 		return client.Client{}, err
 	}
 	defer slot.Release()
+	// Who leaves must not end the fetch: others would be told that the document cannot be used.
+	ctx = context.WithoutCancel(ctx)
 	body, ttl, err := g.Documents.fetcher.Fetch(ctx, id)
 	if err == nil {
 		if cl, err = client.ParseDocument(id, body); err != nil {

@@ -33,11 +33,12 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 	if oauthErr, ok := errors.AsType[*oauthError](err); ok {
 		p.logRejected(r, cl.ID, cl, values, err)
 		invalid := grant.AuthRequest{
+			ClientID:     cl.ID,
 			RedirectURI:  redirect,
 			State:        values.Get("state"),
 			ResponseMode: responseMode(values, redirect),
 		}
-		return p.sendAuthResponse(w, r, invalid, errorParameters(oauthErr.code, oauthErr.description))
+		return p.refuseRequest(w, r, invalid, "", errorParameters(oauthErr.code, oauthErr.description))
 	}
 	if errors.Is(err, grant.ErrInvalid) {
 		return p.showRejection(w, r, cl, values,
@@ -83,7 +84,8 @@ func (p *Provider) resolveClient(r *http.Request, values url.Values) (cl client.
 	return cl, redirect, nil
 }
 
-func truncate(s string) string { return s[:min(len(s), 200)] }
+// truncate returns the start of s, for logs. It ends between characters, because PostgreSQL stores no others.
+func truncate(s string) string { return strings.ToValidUTF8(s[:min(len(s), 200)], "") }
 
 // showRejection logs why a request of a client was rejected, and shows it with showErrorPage. It returns every error
 // that is neither a *pageError nor grant.ErrInvalid.

@@ -117,7 +117,7 @@ func (p *Provider) submitConsent(w http.ResponseWriter, r *http.Request) error {
 	case answer == "same":
 		err = p.Grants.SelectAccount(r.Context(), form["request"], who.Account.ID, p.Pages.Browsers(r))
 	default:
-		err = p.Grants.SaveConsent(r.Context(), *who, authReq, p.Pages.Origin(r))
+		err = p.Grants.SaveConsent(r.Context(), form["request"], *who, authReq, p.Pages.Origin(r))
 	}
 	if err != nil {
 		return err

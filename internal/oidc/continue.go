@@ -46,7 +46,7 @@ func (p *Provider) advanceRequest(
 	err := p.nextStep(w, render.WithUILocales(r, authReq.UILocales), authReq, token)
 	if fault.Temporary(err) && slices.Contains(authReq.Prompt, "none") {
 		p.Pages.LogFault(err)
-		return p.sendAuthResponse(w, r, authReq, errorParameters("temporarily_unavailable", ""))
+		return p.refuseRequest(w, r, authReq, "", errorParameters("temporarily_unavailable", ""))
 	}
 	return err
 }
@@ -73,7 +73,7 @@ func (p *Provider) nextStep(
 		if authReq.IsForDevice() {
 			return p.refuseDevice(w, r, authReq, *who, code)
 		}
-		return p.completeRequest(w, r, authReq, token, errorParameters(code, ""))
+		return p.refuseRequest(w, r, authReq, token, errorParameters(code, ""))
 	}
 	if step == grant.StepIssueCode {
 		return p.authorized(w, r, authReq, token, progress)
@@ -164,6 +164,17 @@ func (p *Provider) authorized(
 			return err
 		}
 		values.Set("id_token", idToken)
+	}
+	return p.completeRequest(w, r, authReq, token, values)
+}
+
+// refuseRequest sends an error that the person has not seen. If the client is not registered, the person sees a page
+// instead: anybody can write a metadata document, and must not lead people from this site to theirs (RFC 9700 4.11.2).
+func (p *Provider) refuseRequest(
+	w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, token string, values url.Values,
+) error {
+	if client.IsDocumentID(authReq.ClientID) {
+		return p.showErrorPage(w, r, &pageError{"oidc.document.refused", values.Get("error")})
 	}
 	return p.completeRequest(w, r, authReq, token, values)
 }

@@ -31,6 +31,9 @@ func (p *Provider) authorizationCodeGrant(
 	w http.ResponseWriter, r *http.Request, cl client.Client, values url.Values,
 ) error {
 	redirect := values.Get("redirect_uri")
+	if redirect == grant.DeviceGrantType { // what a device was allowed is for its polls
+		return grant.ErrInvalid
+	}
 	if redirect == "" && len(cl.RedirectURIs) == 1 {
 		redirect = cl.RedirectURIs[0]
 	}

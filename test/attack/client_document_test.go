@@ -1,9 +1,11 @@
 package attack
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -134,10 +136,7 @@ func TestClientDocumentIsChecked(t *testing.T) {
 			h.wantNoClient(back, h.ask(anna, editorID, back), "is not registered")
 		}
 		// A public app: PKCE is required, and it has no grants of its own.
-		to := h.location(h.ask(anna, editorID, editorBack, "code_challenge", "", "code_challenge_method", ""))
-		if to.Query().Get("error") != "invalid_request" {
-			h.T.Errorf("without PKCE: %s", to)
-		}
+		h.wantNoClient("without PKCE", h.ask(anna, editorID, editorBack, "code_challenge", "", "code_challenge_method", ""), "PKCE is required")
 		for _, grant := range []string{"client_credentials", deviceGrant} {
 			h.wantDeviceError(grant, h.call(h.Browser(), "/oauth2/token", "grant_type", grant, "client_id", editorID, "device_code", "x"), "unauthorized_client")
 		}
@@ -155,8 +154,8 @@ func TestClientDocumentIsAskedAboutEachTime(t *testing.T) {
 					h.T.Errorf("the page lacks %q: %s", text, asked.Body)
 				}
 			}
-			if to := h.location(h.ask(anna, editorID, editorBack, "prompt", "none")); to.Query().Get("error") != "consent_required" {
-				h.T.Errorf("without a page: %s", to)
+			if a := h.ask(anna, editorID, editorBack, "prompt", "none"); a.StatusCode != http.StatusBadRequest || a.Header.Get("Location") != "" {
+				h.T.Errorf("without a page: %d to %q", a.StatusCode, a.Header.Get("Location"))
 			}
 			h.Turn(time.Minute)
 			to := h.location(h.allow(anna, asked))
@@ -219,6 +218,86 @@ func TestClientDocumentFetchesAreLimited(t *testing.T) {
 		}
 		if n := d.asked - before; n != 2 {
 			h.T.Errorf("the same document was fetched %d times in an hour, want 2", n)
+		}
+	})
+}
+
+// leaver is a stranger who leaves while the document that they asked for is fetched.
+type leaver struct {
+	*documents
+	leave context.CancelFunc
+}
+
+func (l leaver) RoundTrip(r *http.Request) (*http.Response, error) {
+	l.leave()
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	return l.documents.RoundTrip(r)
+}
+
+// Somebody leaves while a document is fetched: nobody else is told that it cannot be used.
+func TestLeavingRefusesNoDocument(t *testing.T) {
+	t.Parallel()
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
+		ctx, leave := context.WithCancel(t.Context())
+		d := &documents{answer: says(editor(""))}
+		h := start(t, url, func(o *twostep.Options) { o.ClientMetadata = &twostep.ClientMetadata{Transport: leaver{d, leave}} })
+		r := h.request(http.MethodGet, "/oauth2/authorize?"+asking(editorID, editorBack).Encode(), "")
+		r.RemoteAddr = "127.0.0.1:9"
+		h.ServeHTTP(httptest.NewRecorder(), r.WithContext(ctx))
+		if ctx.Err() == nil {
+			t.Fatal("nothing was fetched")
+		}
+		if a := h.ask(h.annaSignedIn(), editorID, editorBack); a.StatusCode != http.StatusSeeOther || strings.Contains(h.Log.String(), "the metadata document of the app is refused") {
+			t.Errorf("after somebody has left: %d", a.StatusCode)
+		}
+	})
+}
+
+// A link of this site to an app that nobody registered leads to the address that its document names, without a page:
+// by an error of the request, or by one of the session.
+func TestClientDocumentLeadsNobodyAway(t *testing.T) {
+	t.Parallel()
+	withDocuments(t, func(h *server, _ *documents, anna *live.Browser) {
+		const back = "https://editor.example/cb"
+		for what, pairs := range map[string][]string{
+			"a wrong response type": {"response_type", "x"}, "an access token": {"response_type", "token"}, "no PKCE": {"code_challenge", "", "code_challenge_method", ""},
+			"a wrong prompt": {"prompt", "x"}, "no page": {"prompt", "none"}, "a form": {"response_type", "x", "response_mode", "form_post"}, "a fragment": {"response_type", "id_token"},
+			"a wrong hint": {"id_token_hint", "x"}, "a request object": {"request", "x"}, "more than she has": {"acr_values", "urn:twostep:acr:3", "claims", `{"id_token":{"acr":{"essential":true,"value":"x"}}}`},
+		} {
+			for _, b := range []*live.Browser{anna, h.Browser()} {
+				a := h.ask(b, editorID, back, pairs...)
+				if a.StatusCode != http.StatusBadRequest || a.Header.Get("Location") != "" || strings.Contains(a.Body, back) {
+					h.T.Errorf("%s: %d to %q", what, a.StatusCode, a.Header.Get("Location"))
+				}
+			}
+		}
+		asked := h.authorizePage(anna, asking(editorID, back)) // her own no is sent
+		if to := h.location(h.allow(anna, asked, "answer", "deny")); to.Query().Get("error") != "access_denied" {
+			h.T.Errorf("her no leads to %s", to)
+		}
+	})
+}
+
+// A person allows a request in one tab; another one, of the same app, waits in their browser. It is not the one that
+// they have read.
+func TestConsentIsForOneRequest(t *testing.T) {
+	t.Parallel()
+	withDocuments(t, func(h *server, _ *documents, anna *live.Browser) {
+		waits := h.authorizePage(anna, asking(editorID, "http://127.0.0.1:9999/callback"))
+		h.Turn(time.Second)
+		asked := h.authorizePage(anna, asking(editorID, editorBack))
+		h.Turn(time.Second)
+		if to := h.location(h.allow(anna, asked)); !to.Query().Has("code") {
+			h.T.Fatalf("her yes leads to %s", to)
+		}
+		a := anna.Get(waits.Request.URL.RequestURI())
+		if a.StatusCode != http.StatusOK || !strings.Contains(a.Body, "127.0.0.1:9999") {
+			h.T.Errorf("the other request: %d to %q", a.StatusCode, a.Header.Get("Location"))
+		}
+		if n := h.count("grants"); n != 1 {
+			h.T.Errorf("%d grants", n)
 		}
 	})
 }

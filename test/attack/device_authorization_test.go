@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"twostep.example/twostep"
+	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/test/e2e/live"
 )
 
@@ -245,6 +247,22 @@ func TestDeviceCodeOfAnotherApp(t *testing.T) {
 	})
 }
 
+// What a person allowed a device is exchanged as an authorization code, which a device can compute: without a poll, and
+// after the operator has turned the device grant off.
+func TestDeviceGrantIsForPollsOnly(t *testing.T) {
+	t.Parallel()
+	withDevices(t, func(h *server, _ *apps, anna *live.Browser) {
+		s := h.startDevice("tv")
+		h.wantRedirect(h.allow(anna, h.enter(anna, s.text("user_code"))), "/device/allowed")
+		code := "device " + hex.EncodeToString(seal.HashToken(s.text("device_code")))
+		got := h.call(h.Browser(), "/oauth2/token", "grant_type", "authorization_code", "client_id", "tv", "code", code, "redirect_uri", deviceGrant)
+		h.wantDeviceError("without a poll", got, "invalid_grant")
+		if got := h.pollLater("tv", s.text("device_code")); got.status != http.StatusOK {
+			h.T.Errorf("the poll: %d %v", got.status, got.body)
+		}
+	})
+}
+
 // A code that was answered or has expired is answered again.
 func TestAnsweredDeviceCodeStaysAnswered(t *testing.T) {
 	t.Parallel()
@@ -295,7 +313,7 @@ func TestDeviceCodeGivesOneSetOfTokens(t *testing.T) {
 		session := h.cookie(anna, "session")
 		var answers status
 		atOnce(16, func(i int) {
-			b := servers[i%2].withCookies("session", session)
+			b := h.asSameBrowser(servers[i%2].withCookies("session", session), anna)
 			answer := "allow"
 			if i%4 > 1 {
 				answer = "deny"

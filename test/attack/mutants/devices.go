@@ -78,4 +78,7 @@ var devices = []mutation{
 			"row.Offline = true\n\trow.CodeExpiresAt = row.CreatedAt.Add(DeviceCodeTTL)",
 		},
 	}},
+	{test: "TestDeviceGrantIsForPollsOnly", what: "a device exchanges what was allowed without a poll", edits: []edit{
+		{"internal/oidc/token.go", "if redirect == grant.DeviceGrantType {", "if redirect == \"\" && grant.DeviceGrantType == \"\" {"},
+	}},
 }

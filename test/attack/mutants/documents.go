@@ -34,6 +34,15 @@ var documents = []mutation{
 	{test: "TestClientDocumentFetchesAreLimited", what: "a document that cannot be used is fetched each time", edits: []edit{
 		{"internal/grant/client_document.go", "ok && now.Before(r.until)", "ok && r.until.IsZero()"},
 	}},
+	{test: "TestLeavingRefusesNoDocument", what: "the fetch of a document ends with the request that began it", edits: []edit{
+		{"internal/grant/client_document.go", "ctx = context.WithoutCancel(ctx)", "_ = ctx"},
+	}},
+	{test: "TestClientDocumentLeadsNobodyAway", what: "errors are sent to apps that are not registered", edits: []edit{
+		{"internal/oidc/continue.go", "if client.IsDocumentID(authReq.ClientID) {", "if client.IsDocumentID(authReq.ClientID) && authReq.RedirectURI == \"\" {"},
+	}},
+	{test: "TestConsentIsForOneRequest", what: "the consent to another request is enough", edits: []edit{
+		{"internal/grant/auth_request.go", "r.AllowedBy != who.Account.ID", "c.GrantedAt.Before(r.RequestedAt.Truncate(time.Millisecond))"},
+	}},
 	{test: "TestClientDocumentsAreOffUnlessAllowed", what: "what was read before is used without the setting", edits: []edit{
 		{"internal/client/clients.go", "if !c.Documents {", "if c.Store == nil {"},
 	}},

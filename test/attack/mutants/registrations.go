@@ -23,4 +23,10 @@ var registrations = []mutation{
 	{test: "TestRegistrationIsChecked", what: "people are not asked about an app that registered itself", edits: []edit{
 		{"internal/oidc/register.go", "ThirdParty: true,", "ThirdParty: false,"},
 	}},
+	{test: "TestSignInLeadsToNoForeignApp", what: "a sign-in leads to apps of others without a question", edits: []edit{
+		{"internal/grant/auth_request.go", "\t\tif cl.ThirdParty {\n\t\t\tcontinue", "\t\tif cl.ThirdParty && cl.ID == \"\" {\n\t\t\tcontinue"},
+	}},
+	{test: "TestRejectionWithLongTextIsRecorded", what: "texts are cut off in the middle of a character", both: true, edits: []edit{
+		{"internal/oidc/authorize.go", "return strings.ToValidUTF8(s[:min(len(s), 200)], \"\")", "return s[:min(len(s), 200)]"},
+	}},
 }
