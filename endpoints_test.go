@@ -38,6 +38,16 @@ func TestUnknownEndpointsAnswerClients(t *testing.T) {
 	}
 }
 
+// An app that names itself only by its post_logout_redirect_uri is found if no other app has registered it. A person who
+// is signed in is asked first, which test/attack tests.
+func TestSignedOutAddressNamesItsApp(t *testing.T) {
+	m := newMisconfigured(t, filepath.Join(t.TempDir(), "twostep.db"))
+	w := m.send("GET", "/oauth2/logout", "post_logout_redirect_uri=https%3A%2F%2Fwiki.example.com%2F&state=s")
+	if to := w.Header().Get("Location"); to != "https://wiki.example.com/?state=s" {
+		t.Errorf("%d, sent to %q", w.Code, to)
+	}
+}
+
 // A page of another origin may ask all endpoints that programs call, with any header. No cookie comes with it.
 func TestPreflightRequests(t *testing.T) {
 	m := newMisconfigured(t, filepath.Join(t.TempDir(), "twostep.db"))

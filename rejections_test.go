@@ -33,9 +33,12 @@ func newMisconfigured(t *testing.T, database string) *misconfigured {
 	o.Apps = []App{
 		{
 			ID: "wiki", SecretHashes: []string{strings.Repeat("0a", 32)}, RedirectURIs: []string{"https://wiki.example.com/cb"},
-			PostLogoutRedirectURIs: []string{"https://wiki.example.com/"},
+			PostLogoutRedirectURIs: []string{"https://wiki.example.com/", "https://shared.example.com/"},
 		},
-		{ID: "phone", RedirectURIs: []string{"com.example.phone:/cb"}},
+		{
+			ID: "phone", RedirectURIs: []string{"com.example.phone:/cb"},
+			PostLogoutRedirectURIs: []string{"https://shared.example.com/"},
+		},
 	}
 	var err error
 	if m.Server, err = New(t.Context(), o); err != nil {
@@ -119,7 +122,9 @@ func TestRejectedRequestsNameTheRemedy(t *testing.T) {
 				"change it in the app"},
 			{"GET", "/oauth2/logout", "client_id=wiki&id_token_hint=hunter2", "wiki", "the id_token_hint was not issued here", "",
 				"let the app send the ID token"},
-			{"GET", "/oauth2/logout", "post_logout_redirect_uri=https%3A%2F%2Fwiki.example.com%2F", "", "needs an id_token_hint",
+			{"GET", "/oauth2/logout", "post_logout_redirect_uri=https%3A%2F%2Fwiki.example.com%2Fx", "", "not exactly one with this",
+				"", "let the app send id_token_hint"},
+			{"GET", "/oauth2/logout", "post_logout_redirect_uri=https%3A%2F%2Fshared.example.com%2F", "", "not exactly one with this",
 				"", "let the app send id_token_hint"},
 		} {
 			m.now.Add(60) // failed client authentications are limited

@@ -55,3 +55,9 @@ fi
 go_program miniflux.app miniflux.app/v2 v2.3.5
 go_program spa github.com/hashicorp/cap/oidc/examples/spa v0.16.0
 npm_packages angular
+
+# kubelogin is built in a module of its own: its repository lists no versions, which "go install" wants to see.
+if ! go version -m build/clients/kubelogin 2>/dev/null | grep -q "int128/kubelogin.*v1.28.0"; then
+	GOFLAGS='-trimpath -buildvcs=false' go -C test/clients/kubelogin build -o ../../../build/clients/kubelogin \
+		github.com/int128/kubelogin
+fi

@@ -102,6 +102,28 @@ func (c *Clients) Get(ctx context.Context, id string) (Client, error) {
 	return Client{}, ErrNotFound
 }
 
+// FindByPostLogoutRedirectURI returns the client that alone has registered this post_logout_redirect_uri. It returns
+// ErrNotFound if there is none, or if several have.
+func (c *Clients) FindByPostLogoutRedirectURI(ctx context.Context, uri string) (found Client, err error) {
+	list, err := c.List(ctx)
+	if err != nil {
+		return Client{}, err
+	}
+	for _, one := range list {
+		if !one.AllowsPostLogoutRedirectURI(uri) {
+			continue
+		}
+		if found.ID != "" {
+			return Client{}, ErrNotFound
+		}
+		found = one
+	}
+	if found.ID == "" {
+		return Client{}, ErrNotFound
+	}
+	return found, nil
+}
+
 // GetDocument returns the client of a metadata document that was read before, and until when it need not be read again.
 // It returns ErrNotFound if there is none, or if clients with documents are not allowed.
 func (c *Clients) GetDocument(ctx context.Context, id string) (cl Client, until time.Time, err error) {

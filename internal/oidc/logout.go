@@ -114,13 +114,18 @@ func (p *Provider) parseLogoutRequest(r *http.Request, values url.Values) (req l
 	if req.postLogoutRedirectURI == "" {
 		return req, nil
 	}
-	cl, err := p.Grants.Clients.Get(r.Context(), req.clientID)
+	find := p.Grants.Clients.Get
+	key := req.clientID
+	if key == "" { // MSAL in a browser names no app
+		find, key = p.Grants.Clients.FindByPostLogoutRedirectURI, req.postLogoutRedirectURI
+	}
+	cl, err := find(r.Context(), key)
 	if errors.Is(err, client.ErrNotFound) {
 		return req, reject(&pageError{"oidc.redirect",
-			"post_logout_redirect_uri needs an id_token_hint or a client_id of a known app"}, "",
+			"there is no app with this client_id, or not exactly one with this post_logout_redirect_uri"}, "",
 			"let the app send id_token_hint or client_id when it signs people out")
 	}
-	req.client = cl
+	req.client, req.clientID = cl, cl.ID
 	if err == nil && !cl.AllowsPostLogoutRedirectURI(req.postLogoutRedirectURI) {
 		return req, reject(&pageError{"oidc.redirect", "the post_logout_redirect_uri is not registered: " +
 			client.ExplainRedirectMismatch(cl.PostLogoutRedirectURIs, req.postLogoutRedirectURI)}, "",

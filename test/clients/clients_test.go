@@ -44,6 +44,7 @@ var list = []*row{
 	authlibFlask,
 	expressOpenIDConnect,
 	hashicorpCap,
+	kubelogin,
 	miniflux,
 	mozillaDjangoOIDC,
 	msalBrowser,
