@@ -197,13 +197,9 @@ func (g *Grants) chargeAuthRequest(ctx context.Context, clientID string, size in
 		q.Amount = int64(size)
 		quotas = append(quotas, q)
 	}
-	who := ratelimit.Stranger
-	known, err := g.Challenges.Devices.IsKnown(ctx, from)
+	who, err := g.standing(ctx, from)
 	if err != nil {
 		return err
-	}
-	if known {
-		who = ratelimit.Proven
 	}
 	err = g.Limits.Spend(ctx, g.Store, slices.Concat(quotas,
 		authRequestBudget.For(who, "", 1), authRequestByteBudget.For(who, "", int64(size)))...)
@@ -211,6 +207,15 @@ func (g *Grants) chargeAuthRequest(ctx context.Context, clientID string, size in
 		return g.Accounts.Refused(ctx, err, audit.Event{Client: clientID, Reason: "authorization requests"}, from)
 	}
 	return err
+}
+
+// standing returns how much of a shared budget the browser of a request may use.
+func (g *Grants) standing(ctx context.Context, from origin.Origin) (ratelimit.Standing, error) {
+	known, err := g.Challenges.Devices.IsKnown(ctx, from)
+	if known {
+		return ratelimit.Proven, err
+	}
+	return ratelimit.Stranger, err
 }
 
 // SaveAuthRequest stores a request for authRequestTTL and returns the token that finds it again. It returns an
@@ -390,7 +395,8 @@ func (g *Grants) HasConsent(ctx context.Context, who session.Session, r AuthRequ
 		return false, nil
 	}
 	// An app that is not registered may run on the device of anybody (RFC 8252 8.6).
-	if (slices.Contains(r.Prompt, "consent") || client.IsDocumentID(r.ClientID)) && c.GrantedAt.Before(r.RequestedAt.Truncate(time.Millisecond)) {
+	if (slices.Contains(r.Prompt, "consent") || client.IsDocumentID(r.ClientID)) &&
+		c.GrantedAt.Before(r.RequestedAt.Truncate(time.Millisecond)) {
 		return false, err
 	}
 	return consentCovers(c, r.Scope), err
