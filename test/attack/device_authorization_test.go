@@ -90,7 +90,7 @@ func TestLinkToADeviceCodeAllowsNothing(t *testing.T) {
 		h.wantStatus(crossSite, http.StatusForbidden)
 		// Small letters, spaces and other dashes are the same code.
 		asked := h.wantStatus(h.enter(anna, " "+strings.ToLower(code[:4])+"–"+code[5:]+" "), http.StatusOK)
-		for _, text := range []string{"Television", live.AnnaEmail, code, "Only go on if you started this on a device in front of you.", "Asked from", "<dd>127.", "your email address"} {
+		for _, text := range []string{"Television", live.AnnaEmail, code, "Allow this only if you started it yourself on a device in front of you.", "Requested from", "<dd>127.", "your email address"} {
 			if !strings.Contains(asked.Body, text) {
 				h.T.Errorf("the page lacks %q", text)
 			}
@@ -295,7 +295,7 @@ func TestDeviceCodeGivesOneSetOfTokens(t *testing.T) {
 		session := h.cookie(anna, "session")
 		var answers status
 		atOnce(16, func(i int) {
-			b := servers[i%2].withCookies("session", session)
+			b := h.asSameBrowser(servers[i%2].withCookies("session", session), anna)
 			answer := "allow"
 			if i%4 > 1 {
 				answer = "deny"
