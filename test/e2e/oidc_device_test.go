@@ -47,7 +47,7 @@ func TestClientDevice(t *testing.T) {
 			b.click("Continue")
 			b.sees("Sign in to Television on a device?")
 			b.sees(asked.UserCode)
-			b.sees("Only go on if you started this on a device in front of you.")
+			b.sees("Allow this only if you started it yourself on a device in front of you.")
 			b.click("Allow")
 			b.at("/device/allowed")
 			b.sees("Your device is signed in")
