@@ -15,7 +15,7 @@ func TestUnknownEndpointsAnswerClients(t *testing.T) {
 	m := newMisconfigured(t, filepath.Join(t.TempDir(), "twostep.db"))
 	for path, status := range map[string]int{
 		"/oauth2/unknown": 404, "/oauth2/": 404, "/oauth2/token/": 404, "/oauth2/x/.well-known/openid-configuration": 404,
-		"//.well-known/openid-configuration": 404, "/.well-known/unknown": 404,
+		"//.well-known/openid-configuration": 404, "/x/.well-known/oauth-authorization-server": 404,
 		"/realms/x/.well-known/openid-configuration": 404, "/oauth2/token": 405, "/oauth2/par": 405,
 	} {
 		r := httptest.NewRequest(http.MethodGet, "https://signin.example.com/", nil)
@@ -31,7 +31,7 @@ func TestUnknownEndpointsAnswerClients(t *testing.T) {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
 	}
-	for _, path := range []string{"/oauth2/authorize", "/oauth2/continue", "/unknown"} {
+	for _, path := range []string{"/oauth2/authorize", "/oauth2/continue", "/unknown", "/.well-known/unknown"} {
 		if w := m.send("GET", path, ""); !strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") {
 			t.Errorf("%s: %s", path, w.Header().Get("Content-Type"))
 		}

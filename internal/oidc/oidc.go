@@ -71,8 +71,8 @@ var pagePaths = []string{authorizePath, grant.ContinuePath, consentPath, logoutP
 // HasJSONErrors reports whether the errors of a path are JSON: programs request it, to no avail if the client has a
 // wrong issuer or there is no such endpoint.
 func HasJSONErrors(path string) bool {
-	return !slices.Contains(pagePaths, path) &&
-		(strings.HasPrefix(path, "/oauth2/") || strings.Contains(path, "/.well-known/"))
+	return strings.HasPrefix(path, "/oauth2/") && !slices.Contains(pagePaths, path) ||
+		strings.Contains(path, metadataPath) || strings.Contains(path, oauthMetadataPath)
 }
 
 // JSONBodyPaths returns the paths whose requests have a JSON body. Their handlers check the content type.
