@@ -251,7 +251,7 @@ func TestAnsweredDeviceCodeStaysAnswered(t *testing.T) {
 	withDevices(t, func(h *server, _ *apps, anna *live.Browser) {
 		over := func(what string, a live.Answer) {
 			h.T.Helper()
-			if a.StatusCode != http.StatusBadRequest || !strings.Contains(a.Body, "The code has expired or was used.") {
+			if a.StatusCode != http.StatusBadRequest || !strings.Contains(a.Body, "The code has expired or has already been used.") {
 				h.T.Errorf("%s: %d %s", what, a.StatusCode, a.Body)
 			}
 		}

@@ -139,7 +139,7 @@ func deviceStory(b *tab, show func(string)) {
 	show("device allowed")
 	b.back()
 	b.reload()
-	b.sees("The code has expired or was used.")
+	b.sees("The code has expired or has already been used.")
 	show("device over")
 	b.open(ask("tv").VerificationURIComplete[len(s.URL):])
 	b.click("Continue")
