@@ -60,6 +60,7 @@ func mailPage(lang, key string, b brand.Brand) string {
 		Channel: delivery.Email, Language: lang, Subject: "012345 is your code",
 		Text: i18n.ForTag(lang).Translate(key, "Code", "012345", "Link", "https://signin.example.com/signin/verify#A",
 			"Site", "Example & Söhne", "URL", "https://signin.example.com", "Token", "4WQPHJ7QXMKDDPTVFZ2B",
+			"Query", "?return_to=%2Foauth2%2Fcontinue%3Frequest%3DU7hWc2Kq0vYdM3nX9sLr5tBz8aQe1gJf",
 			"What", "Authenticator App", "Count", 7, "Valid", "15 minutes", "Until", "10:17 UTC", "When", "5 Nov 2026",
 			"Browser", "Firefox on Windows", "Address", "203.0.113.5"),
 	})

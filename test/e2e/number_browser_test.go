@@ -93,7 +93,7 @@ func TestEnrollNumberChange(t *testing.T) {
 	b.open("/settings/2step/sms")
 	b.enter("number", "030 123456")
 	b.click("Code senden")
-	b.sees("Das scheint eine Festnetznummer zu sein")
+	b.sees("Stimmt das? +49 30 123456 sieht wie eine Festnetznummer aus.")
 	b.enter("number", "0171 2345679")
 	b.click("Code senden")
 	b.sees("+49 171 2345679")

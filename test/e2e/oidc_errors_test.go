@@ -20,6 +20,9 @@ func TestProgramsReadErrors(t *testing.T) {
 		o.Apps = []twostep.App{{ID: "phone", RedirectURIs: []string{"com.example.phone:/back"}}}
 	})
 	for _, path := range oidc.APIPaths() {
+		if path == "/oauth2/register" {
+			continue // it takes JSON, and asks for its token first: see test/attack
+		}
 		for _, c := range []struct {
 			method, kind, body, host string
 			status                   int

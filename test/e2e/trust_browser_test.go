@@ -191,7 +191,7 @@ func TestBrowserTick(t *testing.T) {
 			b.do(chromedp.Click("label[for=trust]", chromedp.ByQuery))
 			ticked("after a click", true)
 			if !l.noScript {
-				b.until(`performance.getEntriesByType("resource").some(e => e.name.endsWith("/signin/trust"))`)
+				b.until(`performance.getEntriesByType("resource").some(e => new URL(e.name).pathname === "/signin/trust")`)
 				b.reload()
 				ticked("after a reload", true)
 			}
