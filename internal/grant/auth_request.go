@@ -395,8 +395,7 @@ func (g *Grants) HasConsent(ctx context.Context, who session.Session, r AuthRequ
 		return false, nil
 	}
 	// An app that is not registered may run on the device of anybody (RFC 8252 8.6).
-	if (slices.Contains(r.Prompt, "consent") || client.IsDocumentID(r.ClientID)) &&
-		c.GrantedAt.Before(r.RequestedAt.Truncate(time.Millisecond)) {
+	if (slices.Contains(r.Prompt, "consent") || client.IsDocumentID(r.ClientID)) && c.GrantedAt.Before(r.RequestedAt.Truncate(time.Millisecond)) {
 		return false, err
 	}
 	return consentCovers(c, r.Scope), err
