@@ -62,10 +62,10 @@ func (s *Server) Enable(ctx context.Context, email string) error {
 	return s.services.Accounts.Enable(ctx, email)
 }
 
-// SetGroups replaces the groups of an account, which decide which apps the person may use. A group is any
-// printable text of up to 128 characters without a comma. The change takes effect with the next request to a host behind
-// a proxy, and when an app next refreshes its tokens. SetGroups returns ErrAccountNotFound if there is no such
-// account, or an error that names the invalid group.
+// SetGroups replaces the groups of an account, which decide which apps the person may use. A group is any printable
+// text of up to 128 characters without a comma. The change takes effect with the next request to a host behind a proxy,
+// and when an app next refreshes its tokens. SetGroups returns ErrAccountNotFound if there is no such account, or an
+// error that names the invalid group.
 func (s *Server) SetGroups(ctx context.Context, email string, groups []string) error {
 	return s.services.Accounts.SetGroups(ctx, email, groups)
 }

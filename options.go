@@ -57,9 +57,9 @@ type Options struct {
 	IdleTimeout time.Duration
 	// AbsoluteTimeout is how long a session lasts in any case: at least IdleTimeout, default 24 h.
 	AbsoluteTimeout time.Duration
-	// StaySignedIn adds the checkbox "Stay signed in" to the sign-in page. It says whether the browser keeps the cookie of
-	// the session when it is closed. Without it, the browser does so if AbsoluteTimeout is more than 24 h. The session
-	// ends as IdleTimeout and AbsoluteTimeout say in any case.
+	// StaySignedIn adds the checkbox "Stay signed in" to the sign-in page. It says whether the browser keeps the cookie
+	// of the session when it is closed. Without it, the browser does so if AbsoluteTimeout is more than 24 h. The
+	// session ends as IdleTimeout and AbsoluteTimeout say in any case.
 	StaySignedIn bool
 	// SMSPrice is the price of one text message, in thousandths of a currency unit: 80 is 0.08. Default: 0.
 	SMSPrice int64
@@ -69,10 +69,10 @@ type Options struct {
 	Location *time.Location
 	// Logger gets one line for each request, security event and fault. Default: slog.Default().
 	Logger *slog.Logger
-	// Now is the clock. Default: time.Now. New compares the default with the clock of PostgreSQL, or with the latest time
-	// in the SQLite file, and so does the Server each minute. If they differ by more than 2 seconds, the log has a warning.
-	// Beyond one minute, New returns an error, and a running Server answers every request with 503 until the clock is
-	// right. A clock that is set here is not compared.
+	// Now is the clock. Default: time.Now. New compares the default with the clock of PostgreSQL, or with the latest
+	// time in the SQLite file, and so does the Server each minute. If they differ by more than 2 seconds, the log has a
+	// warning. Beyond one minute, New returns an error, and a running Server answers every request with 503 until the
+	// clock is right. A clock that is set here is not compared.
 	Now func() time.Time
 	// Local turns on local mode: messages are shown at Server.InboxURL, and requests that a proxy forwards are refused.
 	// It needs a PublicURL on loopback. Default: nil, off.
@@ -101,8 +101,8 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 	// ProxySecret proves that a request comes from a reverse proxy: it sends the value in the header
 	// Twostep-Proxy-Secret. If it is set, X-Forwarded-For and Forwarded headers are accepted with it only, from any
-	// address; TrustedProxies then names the proxies in front of that proxy. At least 32 bytes of printable ASCII without
-	// spaces. A proxy that connects to a Unix socket needs no secret and no TrustedProxies.
+	// address; TrustedProxies then names the proxies in front of that proxy. At least 32 bytes of printable ASCII
+	// without spaces. A proxy that connects to a Unix socket needs no secret and no TrustedProxies.
 	ProxySecret string
 	// Apps are apps in which people sign in with their accounts here, in addition to those in the database.
 	Apps []App

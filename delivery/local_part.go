@@ -61,8 +61,8 @@ func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
 }
 
-// quoteLocalPart returns an address as the commands of SMTP need it: a local part that is no dot-atom in quotes (RFC 5321
-// 4.1.2). No character of a valid one needs a backslash.
+// quoteLocalPart returns an address as the commands of SMTP need it: a local part that is no dot-atom in quotes (RFC
+// 5321 4.1.2). No character of a valid one needs a backslash.
 func quoteLocalPart(address string) string {
 	local, domain, _ := strings.Cut(address, "@")
 	if strings.HasPrefix(local, ".") || strings.HasSuffix(local, ".") || strings.Contains(local, "..") {

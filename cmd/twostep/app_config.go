@@ -56,7 +56,8 @@ func (t *appTable) parse() (twostep.App, error) {
 	a := twostep.App{
 		ID: t.ID, Name: t.Name, RedirectURIs: t.Redirects, PostLogoutRedirectURIs: t.SignedOut,
 		BackChannelLogoutURI: t.BackChannel, AllowedSchemes: t.Schemes, InsecureHTTP: t.InsecureHTTP,
-		SecretHashes: t.Secrets, ResponseTypes: t.ResponseType, IDTokenClaims: t.IDTokenClaim, ThirdParty: t.Foreign, CanIntrospect: t.Introspects, PKCE: t.PKCE,
+		SecretHashes: t.Secrets, ResponseTypes: t.ResponseType, IDTokenClaims: t.IDTokenClaim,
+		ThirdParty: t.Foreign, CanIntrospect: t.Introspects, PKCE: t.PKCE,
 		IDTokenAlg: t.Algorithm, Pairwise: t.Pairwise,
 		Hosts: t.Hosts, PublicPaths: t.PublicPaths, PublicPreflight: t.Preflight, HeaderEncoding: t.Encoding,
 		RequiredACR: t.ACR, RequiredGroups: t.Groups, DeviceGrant: t.DeviceGrant,
@@ -139,8 +140,8 @@ func parseSeconds(key, text string) (int64, error) {
 	return int64(d / time.Second), nil
 }
 
-// parsePairs parses texts like groups=roles; nil for none. The text after the first = may only have another one if it is
-// the value of a claim.
+// parsePairs parses texts like groups=roles; nil for none. The text after the first = may only have another one if it
+// is the value of a claim.
 func parsePairs(key string, list []string) (pairs map[string]string, err error) {
 	for _, text := range list {
 		name, value, is := strings.Cut(text, "=")

@@ -119,7 +119,8 @@ func (f *appFlags) applyClientAuth(a *twostep.App, public bool) (secret string, 
 		a.SecretHashes, a.JWKSet = nil, nil
 	case keys:
 		a.SecretHashes = nil // old secrets stop working
-	case !a.IsPublic(), f.Public == nil && public, f.Public == nil && len(a.RedirectURIs) == 0 && !a.DeviceGrant && len(a.Hosts) > 0:
+	case !a.IsPublic(), f.Public == nil && public:
+	case f.Public == nil && len(a.RedirectURIs) == 0 && !a.DeviceGrant && len(a.Hosts) > 0:
 	default:
 		var hash string
 		secret, hash = twostep.NewAppSecret()

@@ -77,8 +77,8 @@ func formatCredentials(a twostep.App, secret, issuer string) string {
 		remarks = append(remarks, "Everyone in the network of the app can read codes that are sent with http.")
 	}
 	if a.DeviceGrant {
-		remarks = append(remarks, "Somebody can send a code to a person to get their access. The page warns them: allow the "+
-			"device grant only where there is no browser.")
+		remarks = append(remarks, "An attacker can send people a code of their own device. The page warns about it. Allow "+
+			"the device grant only for apps on devices without a browser.")
 	}
 	if len(a.GroupNames) > 0 {
 		remarks = append(remarks, groupNamesRemark(a))
@@ -99,8 +99,8 @@ func formatCredentials(a twostep.App, secret, issuer string) string {
 // groupNamesRemark says which groups are not sent because others have their names.
 func groupNamesRemark(a twostep.App) string {
 	names := slices.Compact(slices.Sorted(maps.Values(a.GroupNames)))
-	return "The app gets " + strings.Join(names, ", ") + " only for the groups that are mapped to it. A group here that is " +
-		"itself called so is not sent."
+	return "The app gets " + strings.Join(names, ", ") + " only for the groups that are mapped to it. " +
+		"A group of Twostep that has this name itself is not sent."
 }
 
 // appDetails returns all settings of an app except its hashes.

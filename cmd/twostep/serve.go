@@ -112,7 +112,8 @@ func probeMailServer(ctx context.Context, server delivery.SMTP, log *slog.Logger
 	if err == nil || ctx.Err() != nil {
 		return
 	}
-	log.Warn("the mail server cannot be used, so emails wait: "+mailServerRemedy(err), "server", server.String(), "error", err)
+	log.Warn("the mail server cannot be used, so emails wait", "server", server.String(), "error", err,
+		"remedy", mailServerRemedy(err))
 }
 
 // mailServerRemedy says what to do about an error of delivery.SMTP.Probe, by the step that failed.
@@ -122,8 +123,8 @@ func mailServerRemedy(err error) string {
 	case "auth":
 		return "set smtp.user and smtp.password to those of an account that may send from smtp.from"
 	case "tls", "starttls":
-		return "set smtp.security to tls if the server expects TLS at once (port 465), or to starttls (port 587), and smtp.host " +
-			"to the name in its certificate"
+		return "set smtp.security to tls if the server expects TLS at once (port 465), or to starttls (port 587), " +
+			"and smtp.host to the name in its certificate"
 	case "ehlo":
 		return "set smtp.ehlo to the name that the DNS has for the address of this machine"
 	}
@@ -181,8 +182,8 @@ func (s *settings) printNextSteps(out io.Writer, server *twostep.Server, demo bo
 	fmt.Fprintf(out, "  %-36s the data; delete this folder to start over\n\n", s.Data)
 }
 
-// newHTTPServer limits the time and memory of each connection, and how many requests its client may cancel, unless it is
-// a trusted proxy.
+// newHTTPServer limits the time and memory of each connection, and how many requests its client may cancel, unless it
+// is a trusted proxy.
 func newHTTPServer(handler http.Handler, log *slog.Logger, isProxy func(*http.Request) bool) *http.Server {
 	limiter := &resetLimiter{next: handler, log: log, isProxy: isProxy}
 	return &http.Server{
@@ -203,8 +204,8 @@ func newHTTPServer(handler http.Handler, log *slog.Logger, isProxy func(*http.Re
 // Maximum sizes of the headers of a request, in bytes.
 const (
 	maxHeaderBytes = 64 << 10 // no page accepts more
-	// maxProxyHeaderBytes is for a server with a reverse proxy. Its checks have the headers of requests to other apps, and
-	// Caddy and Traefik accept this many from their clients.
+	// maxProxyHeaderBytes is for a server with a reverse proxy. Its checks have the headers of requests to other apps,
+	// and Caddy and Traefik accept this many from their clients.
 	maxProxyHeaderBytes = 1 << 20
 )
 

@@ -27,8 +27,8 @@ var refusedNumberTypes = map[phonenumbers.PhoneNumberType]string{
 	phonenumbers.VOICEMAIL:       "number.voicemail",
 }
 
-// doubtfulNumberTypes are the number types that get a message if the person confirms the number, with the message key of
-// the question. The table of types is older than some numbers, and some of these receive text messages.
+// doubtfulNumberTypes are the number types that get a message if the person confirms the number, with the message key
+// of the question. The table of types is older than some numbers, and some of these receive text messages.
 var doubtfulNumberTypes = map[phonenumbers.PhoneNumberType]string{
 	phonenumbers.FIXED_LINE: "number.landline",
 	phonenumbers.VOIP:       "number.voip",

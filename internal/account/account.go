@@ -64,8 +64,8 @@ func validateName(typed string) (string, error) {
 // Names are the names of a person.
 type Names = store.Names
 
-// validateNames trims the names of a person. It returns ErrName, ErrGivenName or ErrFamilyName if one is not valid. Only
-// Name is required.
+// validateNames trims the names of a person. It returns ErrName, ErrGivenName or ErrFamilyName if one is not valid.
+// Only Name is required.
 func validateNames(n store.Names) (valid store.Names, err error) {
 	if valid.Name, err = validateName(n.Name); err != nil {
 		return n, err
@@ -210,9 +210,10 @@ func (a *Accounts) Invite(ctx context.Context, n NewAccount) (token string, err 
 // SignUpOpen reports whether anybody may create an account.
 func (a *Accounts) SignUpOpen() bool { return a.Settings.SignUp == "open" }
 
-// SignUp sends an email with a link to create an account; linkQuery is its query, with the ? before it. If the address has an account the email says so instead; the
-// caller cannot tell the difference (ASVS 6.3.8). It returns ErrSignUpClosed, ErrEmail or ErrName, or an error that
-// wraps ratelimit.ErrLimited if the network requests too many links.
+// SignUp sends an email with a link to create an account; linkQuery is its query, with the ? before it. If the address
+// has an account the email says so instead; the caller cannot tell the difference (ASVS 6.3.8). It returns
+// ErrSignUpClosed, ErrEmail or ErrName, or an error that wraps ratelimit.ErrLimited if the network requests too many
+// links.
 func (a *Accounts) SignUp(ctx context.Context, email, name, linkQuery string, from origin.Origin) error {
 	if !a.SignUpOpen() {
 		return ErrSignUpClosed

@@ -13,9 +13,9 @@ import (
 const maxEmail = 254
 
 // ParseEmail returns the canonical form of an email address: the local part (delivery.ValidLocalPart) with its ASCII
-// letters in lower case, and the domain in its ASCII form (RFC 5891). Two addresses with the same canonical form are the
-// same account. Nothing else is treated as equal, so that a look-alike letter of another script cannot lead to another
-// person's account. ParseEmail returns ErrEmail if it does not accept the address.
+// letters in lower case, and the domain in its ASCII form (RFC 5891). Two addresses with the same canonical form are
+// the same account. Nothing else is treated as equal, so that a look-alike letter of another script cannot lead to
+// another person's account. ParseEmail returns ErrEmail if it does not accept the address.
 func ParseEmail(typed string) (string, error) {
 	typed = strings.TrimSpace(typed)
 	local, domain, ok := strings.Cut(typed, "@")
@@ -44,8 +44,8 @@ var domains = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.Transitional(f
 // localDomain is the domain of mailboxes on the machine of the server.
 const localDomain = "localhost"
 
-// ParseNewEmail is ParseEmail for an address that gets an account. Only in local mode, which sends no email, it may be at
-// localhost: the mail server would deliver to its own machine.
+// ParseNewEmail is ParseEmail for an address that gets an account. Only in local mode, which sends no email, it may be
+// at localhost: the mail server would deliver to its own machine.
 func (a *Accounts) ParseNewEmail(typed string) (string, error) {
 	email, err := ParseEmail(typed)
 	if err == nil && strings.HasSuffix(email, "@"+localDomain) && !a.Settings.Local {

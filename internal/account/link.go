@@ -73,7 +73,8 @@ func (a *Accounts) sendLink(ctx context.Context, m linkMail, from origin.Origin)
 		if err := tx.CreateEmailLink(ctx, link); err != nil {
 			return err
 		}
-		if err := a.Enqueue(ctx, tx, a.composeLink(linkMail{link, m.query, template, event}, token, from), now.Add(linkTTL)); err != nil {
+		message := a.composeLink(linkMail{link, m.query, template, event}, token, from)
+		if err := a.Enqueue(ctx, tx, message, now.Add(linkTTL)); err != nil {
 			return err
 		}
 		return a.Event(ctx, tx, event, from)

@@ -57,9 +57,9 @@ type Client struct {
 	Pairwise bool `json:"pairwise,omitempty"`
 	// Hosts are host names behind a reverse proxy that asks /auth/check.
 	Hosts []string `json:"hosts,omitempty"`
-	// PublicPaths are paths of the hosts that need no sign-in, like "/hooks/*" or "GET wiki.example.com/status": a path,
-	// or all paths below a slash, after an optional method and an optional host. Without a method all methods are public.
-	// See Client.IsPublicPath.
+	// PublicPaths are paths of the hosts that need no sign-in, like "/hooks/*" or "GET wiki.example.com/status": a
+	// path, or all paths below a slash, after an optional method and an optional host. Without a method all methods are
+	// public. See Client.IsPublicPath.
 	PublicPaths []string `json:"public_paths,omitempty"`
 	// PublicPreflight lets the CORS preflights (OPTIONS) of other websites reach the hosts without a sign-in.
 	PublicPreflight bool `json:"public_preflight,omitempty"`
@@ -85,8 +85,8 @@ type Client struct {
 	StaticClaims  map[string]string `json:"claims,omitempty"`
 	// CanIntrospect allows a resource server to introspect the access tokens of other clients.
 	CanIntrospect bool `json:"introspects,omitempty"`
-	// DeviceGrant allows the device authorization grant (RFC 8628): people sign in devices that have no browser. Somebody
-	// can send a code to a person and so get their access, if the person allows it.
+	// DeviceGrant allows the device authorization grant (RFC 8628): people sign in devices that have no browser.
+	// Somebody can send a code to a person and so get their access, if the person allows it.
 	DeviceGrant bool `json:"device_grant,omitempty"`
 }
 

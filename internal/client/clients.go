@@ -174,8 +174,8 @@ func (c *Clients) List(ctx context.Context) ([]Client, error) {
 // lastKnownTimeout is how long LastKnown waits for a database that hangs.
 const lastKnownTimeout = 2 * time.Second
 
-// LastKnown is List for what must be answered while the database fails: then, or while another caller reads the list, it
-// returns the clients that were read last.
+// LastKnown is List for what must be answered while the database fails: then, or while another caller reads the list,
+// it returns the clients that were read last.
 func (c *Clients) LastKnown(ctx context.Context) []Client {
 	if c.mu.TryLock() {
 		defer c.mu.Unlock()

@@ -35,8 +35,8 @@ func (c Client) validatePublicPath(entry string) error {
 	return nil
 }
 
-// IsPublicPath reports whether an entry of PublicPaths matches a request, and whether this entry names its method. path is
-// the path of the request as it was sent, without the query.
+// IsPublicPath reports whether an entry of PublicPaths matches a request, and whether this entry names its method. path
+// is the path of the request as it was sent, without the query.
 //
 // Only plain paths match. A path that a proxy and an app may read in different ways never does: with an escape (%2F,
 // %2e), an empty segment (//), a segment of dots (..), a semicolon or a backslash. Upper and lower case differ.

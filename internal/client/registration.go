@@ -18,7 +18,9 @@ var ErrRegistrationToken = errors.New("client: the registration token is not val
 
 // CreateRegistrationToken returns a token with which apps can register themselves: as often as uses says, until ttl has
 // passed (the initial access token of RFC 7591).
-func (c *Clients) CreateRegistrationToken(ctx context.Context, uses int64, ttl time.Duration) (token string, err error) {
+func (c *Clients) CreateRegistrationToken(
+	ctx context.Context, uses int64, ttl time.Duration,
+) (token string, err error) {
 	token = seal.NewToken()
 	err = c.Store.Tx(ctx, func(tx *store.DB) error {
 		row := store.RegistrationToken{Hash: seal.HashToken(token), UsesLeft: uses, ExpiresAt: c.Now().Add(ttl)}
@@ -79,8 +81,8 @@ func (c *Clients) Register(ctx context.Context, token string, cl Client, from or
 		if err := tx.CreateClient(ctx, store.Client{ID: cl.ID, Registration: string(body), CreatedAt: now}); err != nil {
 			return err
 		}
-		e := audit.Event{Kind: audit.ClientCreated, Actor: audit.Client(cl.ID), Target: audit.Target("client", cl.ID), Client: cl.ID,
-			Reason: "registration token"}
+		e := audit.Event{Kind: audit.ClientCreated, Actor: audit.Client(cl.ID), Target: audit.Target("client", cl.ID),
+			Client: cl.ID, Reason: "registration token"}
 		return c.Accounts.Event(ctx, tx, e, from)
 	})
 	if errors.Is(err, store.ErrNotFound) {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Values of response_type (OAuth 2.0 Multiple Response Type Encoding Practices 3 and 5). No other is supported: an access
-// token is never sent through the browser (RFC 9700 2.1.2).
+// Values of response_type (OAuth 2.0 Multiple Response Type Encoding Practices 3 and 5). No other is supported: an
+// access token is never sent through the browser (RFC 9700 2.1.2).
 const (
 	ResponseTypeCode        = "code"
 	ResponseTypeIDToken     = "id_token"      // the implicit flow of OpenID Connect Core 3.2, without an access token
@@ -24,8 +24,8 @@ func ParseResponseType(text string) string {
 	return ""
 }
 
-// AllowsResponseType reports whether the client may use a response type that ParseResponseType has returned. Every client
-// may use code.
+// AllowsResponseType reports whether the client may use a response type that ParseResponseType has returned. Every
+// client may use code.
 func (c Client) AllowsResponseType(responseType string) bool {
 	return responseType == ResponseTypeCode || slices.ContainsFunc(c.ResponseTypes, func(one string) bool {
 		return ParseResponseType(one) == responseType

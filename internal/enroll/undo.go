@@ -44,8 +44,8 @@ type UndoRequest struct {
 // zero if the change was undone.
 //
 // Undo returns account.ErrLink if the link is not valid, the account is disabled or the address has another account
-// now, account.ErrCredentials if the password is wrong or empty, an error that wraps ratelimit.ErrLimited after too many
-// wrong passwords, and fairqueue.ErrFull if the server cannot hash the password now.
+// now, account.ErrCredentials if the password is wrong or empty, an error that wraps ratelimit.ErrLimited after too
+// many wrong passwords, and fairqueue.ErrFull if the server cannot hash the password now.
 func (e *Enrollments) Undo(ctx context.Context, r UndoRequest, from origin.Origin) (frozenUntil time.Time, err error) {
 	l, err := e.Accounts.FindUndo(ctx, r.Token)
 	if err != nil {
@@ -147,8 +147,8 @@ func removedBy(l store.EmailLink, factors []store.Factor) (removed []store.Facto
 func samePlace(a, b store.Factor) bool { return a.Method == b.Method && a.Slot == b.Slot }
 
 // createUndoLink creates the link that undoes a change made at the time now: it removes the factor added and restores
-// the factor replaced (see replacedFactor), each if there is one; if there is neither, it restores the present address of
-// the account. Send it to the present address. It returns the token of the link.
+// the factor replaced (see replacedFactor), each if there is one; if there is neither, it restores the present address
+// of the account. Send it to the present address. It returns the token of the link.
 func (e *Enrollments) createUndoLink(
 	ctx context.Context, tx *store.DB, a store.Account, added string, replaced *store.Factor, now time.Time,
 ) (token string, err error) {
@@ -353,8 +353,9 @@ func (e *Enrollments) endLaterLinks(
 }
 
 // resendUndoLinks ends the links of the changes that were made after the address was changed, because they were sent to
-// the address that is no longer the account's, and the freezes that were requested with them. The restored
-// address gets the notifications about factors with new links. Of several changes of one factor it gets the first, which restores what was before all of them.
+// the address that is no longer the account's, and the freezes that were requested with them. The restored address gets
+// the notifications about factors with new links. Of several changes of one factor it gets the first, which restores
+// what was before all of them.
 func (e *Enrollments) resendUndoLinks(
 	ctx context.Context, tx *store.DB, a store.Account, undone store.EmailLink, from origin.Origin,
 ) error {

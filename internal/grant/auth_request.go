@@ -198,13 +198,9 @@ func (g *Grants) chargeAuthRequest(ctx context.Context, clientID string, size in
 		q.Amount = int64(size)
 		quotas = append(quotas, q)
 	}
-	who := ratelimit.Stranger
-	known, err := g.Challenges.Devices.IsKnown(ctx, from)
+	who, err := g.standing(ctx, from)
 	if err != nil {
 		return err
-	}
-	if known {
-		who = ratelimit.Proven
 	}
 	err = g.Limits.Spend(ctx, g.Store, slices.Concat(quotas,
 		authRequestBudget.For(who, "", 1), authRequestByteBudget.For(who, "", int64(size)))...)
@@ -212,6 +208,15 @@ func (g *Grants) chargeAuthRequest(ctx context.Context, clientID string, size in
 		return g.Accounts.Refused(ctx, err, audit.Event{Client: clientID, Reason: "authorization requests"}, from)
 	}
 	return err
+}
+
+// standing returns how much of a shared budget the browser of a request may use.
+func (g *Grants) standing(ctx context.Context, from origin.Origin) (ratelimit.Standing, error) {
+	known, err := g.Challenges.Devices.IsKnown(ctx, from)
+	if known {
+		return ratelimit.Proven, err
+	}
+	return ratelimit.Stranger, err
 }
 
 // SaveAuthRequest stores a request for authRequestTTL and returns the token that finds it again. It returns an

@@ -45,7 +45,9 @@ type refusedDocument struct {
 
 // NewDocuments returns a reader of documents.
 func NewDocuments(f metadata.Fetcher) *Documents {
-	return &Documents{fetcher: f, fetches: fairqueue.New(documentFetches, documentQueue), refused: map[string]refusedDocument{}}
+	return &Documents{
+		fetcher: f, fetches: fairqueue.New(documentFetches, documentQueue), refused: map[string]refusedDocument{},
+	}
 }
 
 // FindClient returns a client that begins a request. If it is named by the URL of its metadata document, and that was
@@ -69,7 +71,8 @@ func (g *Grants) FindClient(ctx context.Context, id string, from origin.Origin) 
 	if err := g.chargeDocument(ctx, id, from); err != nil {
 		return client.Client{}, err
 	}
-	slot, err := g.Documents.fetches.Acquire(ctx, fairqueue.Request{One: "network " + from.Network(), Parties: from.Parties()})
+	slot, err := g.Documents.fetches.Acquire(ctx,
+		fairqueue.Request{One: "network " + from.Network(), Parties: from.Parties()})
 	if err != nil {
 		return client.Client{}, err
 	}
@@ -94,13 +97,9 @@ func (g *Grants) FindClient(ctx context.Context, id string, from origin.Origin) 
 
 // chargeDocument counts a fetch before it is made.
 func (g *Grants) chargeDocument(ctx context.Context, id string, from origin.Origin) error {
-	who := ratelimit.Stranger
-	known, err := g.Challenges.Devices.IsKnown(ctx, from)
+	who, err := g.standing(ctx, from)
 	if err != nil {
 		return err
-	}
-	if known {
-		who = ratelimit.Proven
 	}
 	err = g.Limits.Spend(ctx, g.Store, slices.Concat(
 		ratelimit.PerNetwork("client_documents_network", from.Networks(), time.Hour, documentsPerNetworkHour),

@@ -183,18 +183,14 @@ func (g *Grants) EnterUserCode(
 
 // chargeUserCode counts a user code before it is compared.
 func (g *Grants) chargeUserCode(ctx context.Context, who session.Session, from origin.Origin) error {
-	standing := ratelimit.Stranger
-	known, err := g.Challenges.Devices.IsKnown(ctx, from)
+	by, err := g.standing(ctx, from)
 	if err != nil {
 		return err
-	}
-	if known {
-		standing = ratelimit.Proven
 	}
 	err = g.Limits.Spend(ctx, g.Store, slices.Concat(
 		[]ratelimit.Quota{ratelimit.PerHour("user_codes_account", who.Account.ID, userCodesPerAccountHour)},
 		ratelimit.PerNetwork("user_codes_network", from.Networks(), time.Hour, userCodesPerNetworkHour),
-		userCodeBudget.For(standing, "", 1))...)
+		userCodeBudget.For(by, "", 1))...)
 	if errors.Is(err, ratelimit.ErrLimited) {
 		return g.Accounts.Refused(ctx, err, audit.Event{Account: who.Account.ID, Reason: "codes of devices"}, from)
 	}

@@ -40,8 +40,8 @@ const (
 
 var signatureAlgorithms = []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.EdDSA}
 
-// SigningAlgorithms returns the JWS algorithms with which tokens are signed. EdDSA is there only while a client uses it,
-// because some libraries reject a whole key set with a key type that they do not know.
+// SigningAlgorithms returns the JWS algorithms with which tokens are signed. EdDSA is there only while a client uses
+// it, because some libraries reject a whole key set with a key type that they do not know.
 func (g *Grants) SigningAlgorithms(ctx context.Context) []string {
 	list := []string{string(jose.ES256), string(jose.RS256)}
 	usesEdDSA := func(cl client.Client) bool { return cl.SigningAlg() == string(jose.EdDSA) }
@@ -284,8 +284,8 @@ func (g *Grants) SignJWT(ctx context.Context, algorithm, typ string, claims map[
 	return jwt.Signed(signer).Claims(claims).Serialize()
 }
 
-// HashForIDToken returns the at_hash of an access token or the c_hash of a code, or "" if there is none: the left half of
-// its hash by the algorithm of the client's signatures, which is SHA-512 for Ed25519 (OpenID Connect Core 3.1.3.6,
+// HashForIDToken returns the at_hash of an access token or the c_hash of a code, or "" if there is none: the left half
+// of its hash by the algorithm of the client's signatures, which is SHA-512 for Ed25519 (OpenID Connect Core 3.1.3.6,
 // 3.3.2.11).
 func HashForIDToken(cl client.Client, token string) string {
 	switch {

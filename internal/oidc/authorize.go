@@ -20,9 +20,8 @@ import (
 // authorize is the authorization endpoint (RFC 6749 3.1; OpenID Connect Core 3.1.2). A cross-site POST brings
 // no cookies, so the request is stored and resumed with a GET.
 func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
-	values, err := parseParameters(r)
+	values, err := p.parsePageParameters(r)
 	if err != nil {
-		p.logRejected(r, "", client.Client{}, values, err)
 		return err
 	}
 	cl, redirect, err := p.resolveClient(r, values)
@@ -132,16 +131,12 @@ func (p *Provider) parseAuthRequest(
 		CodeChallenge: values.Get("code_challenge"),
 		ResponseType:  client.ParseResponseType(values.Get("response_type")),
 		ResponseMode:  responseMode(values, redirect),
+		Scope:         parseScope(values),
 		Prompt:        strings.Fields(values.Get("prompt")),
 		LoginHint:     values.Get("login_hint"),
 		UILocales:     values.Get("ui_locales"),
 		Action:        values.Get("twostep_action"),
 		RequestedAt:   p.Grants.Now(),
-	}
-	for _, one := range strings.Fields(values.Get("scope")) {
-		if slices.Contains(supportedScopes, one) && !slices.Contains(authReq.Scope, one) {
-			authReq.Scope = append(authReq.Scope, one)
-		}
 	}
 	if !authReq.WantsCode() { // OpenID Connect Core 11
 		authReq.Scope = slices.DeleteFunc(authReq.Scope, func(one string) bool { return one == "offline_access" })
@@ -164,6 +159,16 @@ func (p *Provider) parseAuthRequest(
 		}
 	}
 	return authReq, nil
+}
+
+// parseScope returns the known values of the scope parameter, each once. Others are ignored.
+func parseScope(values url.Values) (scope []string) {
+	for _, one := range strings.Fields(values.Get("scope")) {
+		if slices.Contains(supportedScopes, one) && !slices.Contains(scope, one) {
+			scope = append(scope, one)
+		}
+	}
+	return scope
 }
 
 // checkSupportedParameters rejects parameters and values that this server does not support.

@@ -55,8 +55,8 @@ func (p *Provider) authenticateClient(r *http.Request, values url.Values) (id st
 	return credentials.id, cl, err
 }
 
-// recordFailedAuthentication counts and records that the client with this ID failed to authenticate. It returns an error that is
-// ratelimit.ErrLimited if the network has failed too often.
+// recordFailedAuthentication counts and records that the client with this ID failed to authenticate. It returns an
+// error that is ratelimit.ErrLimited if the network has failed too often.
 func (p *Provider) recordFailedAuthentication(r *http.Request, id string, err error) error {
 	from := p.Pages.Origin(r)
 	limitErr := p.Grants.Limits.Spend(r.Context(), p.Grants.Store,

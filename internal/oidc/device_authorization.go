@@ -3,17 +3,16 @@ package oidc
 import (
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 
 	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/render"
 )
 
-// deviceErrors are the error codes of a device whose person has not allowed it (RFC 8628 3.5). They are no mistake of
-// the app.
-var deviceErrors = []string{"authorization_pending", "slow_down", "access_denied", "expired_token"}
+// pollErrors are the errors of a device whose person has not allowed it (RFC 8628 3.5). They are no mistake of the app.
+var pollErrors = []error{
+	grant.ErrAuthorizationPending, grant.ErrPollsEarly, grant.ErrDeviceDenied, grant.ErrDeviceExpired,
+}
 
 func checkDeviceGrant(cl client.Client) error {
 	if !cl.DeviceGrant {
@@ -44,16 +43,6 @@ func (p *Provider) startDeviceAuthorization(
 		"expires_in": int(grant.DeviceCodeTTL.Seconds()),
 		"interval":   int(grant.DevicePollInterval.Seconds()),
 	})
-}
-
-// parseScope returns the known values of the scope parameter, each once. Others are ignored.
-func parseScope(values url.Values) (scope []string) {
-	for _, one := range strings.Fields(values.Get("scope")) {
-		if slices.Contains(supportedScopes, one) && !slices.Contains(scope, one) {
-			scope = append(scope, one)
-		}
-	}
-	return scope
 }
 
 // deviceCodeGrant answers a poll of a device (RFC 8628 3.4, 3.5).

@@ -77,8 +77,8 @@ func responseTypes(clients []client.Client) []string {
 	return types
 }
 
-// grantTypes returns the grant types that an app may use. An ID token in an authorization response is "implicit" (OpenID
-// Connect Dynamic Client Registration 2).
+// grantTypes returns the grant types that an app may use. An ID token in an authorization response is "implicit"
+// (OpenID Connect Dynamic Client Registration 2).
 func grantTypes(clients []client.Client) []string {
 	types := []string{"authorization_code", "refresh_token", "client_credentials"}
 	if len(responseTypes(clients)) > 1 {

@@ -16,7 +16,7 @@ import (
 
 // oauthError is an error response for a client (RFC 6749 4.1.2.1, 5.2).
 type oauthError struct {
-	status      int // of a direct response; not used in authorization responses
+	status      int // of a direct response; 0: bad request
 	code        string
 	description string // for the app's developers
 }
@@ -49,7 +49,8 @@ func invalidRequest(text string) error {
 	return newOAuthError(http.StatusBadRequest, "invalid_request", text)
 }
 
-// errInvalidClient is the same for an unknown client and wrong credentials. The log and the audit event have the reason.
+// errInvalidClient is the same for an unknown client and wrong credentials. The log and the audit event have the
+// reason.
 var errInvalidClient = newOAuthError(http.StatusUnauthorized, "invalid_client",
 	"no app has this client_id and these credentials")
 
@@ -113,11 +114,14 @@ func (p *Provider) logRejected(r *http.Request, clientID string, cl client.Clien
 	said := client.Rejection{
 		Reason: err.Error(), Path: r.URL.Path, Sent: describeParameters(values), Remedy: defaultRemedy,
 	}
+	if slices.ContainsFunc(pollErrors, func(one error) bool { return errors.Is(err, one) }) {
+		return // no mistake of the app
+	}
 	if e, ok := oauthErrorFor(err); ok {
-		if slices.Contains(deviceErrors, e.code) {
-			return // no mistake of the app
-		}
 		said.Reason = e.description
+	}
+	if errors.Is(err, ratelimit.ErrLimited) {
+		said.Remedy = "see docs/reference/limits.md"
 	}
 	if text, ok := strings.CutPrefix(err.Error(), grant.ErrInvalid.Error()+": "); ok {
 		said.Reason = text // the client is not told
@@ -159,19 +163,33 @@ func (p *Provider) clientEndpoint(
 		if err == nil {
 			err = h(w, r, cl, values)
 		}
-		oauthErr, ok := oauthErrorFor(err)
-		if err == nil || !ok {
-			return err
+		if err != nil {
+			return p.sendRejection(w, r, id, cl, values, err)
 		}
-		p.logRejected(r, id, cl, values, err)
-		if wait, ok := errors.AsType[*ratelimit.LimitedError](err); ok {
-			render.SetRetryAfter(w, max(1, p.Pages.SecondsUntil(wait.RetryAt)))
-		}
-		if oauthErr.code == "invalid_client" && r.Header.Get("Authorization") != "" {
-			w.Header().Set("WWW-Authenticate", `Basic realm="twostep"`)
-		}
-		return render.JSON(w, oauthErr.status, map[string]string{
-			"error": oauthErr.code, "error_description": oauthErr.description,
-		})
+		return nil
 	}
+}
+
+// sendRejection logs why a request of a client was rejected with logRejected, and sends the client an error response
+// (RFC 6749 5.2). It returns every error that oauthErrorFor does not know.
+func (p *Provider) sendRejection(
+	w http.ResponseWriter, r *http.Request, clientID string, cl client.Client, values url.Values, err error,
+) error {
+	oauthErr, ok := oauthErrorFor(err)
+	if !ok {
+		return err
+	}
+	p.logRejected(r, clientID, cl, values, err)
+	if wait, ok := errors.AsType[*ratelimit.LimitedError](err); ok {
+		render.SetRetryAfter(w, max(1, p.Pages.SecondsUntil(wait.RetryAt)))
+	}
+	switch {
+	case oauthErr.code == "invalid_client" && r.Header.Get("Authorization") != "":
+		w.Header().Set("WWW-Authenticate", `Basic realm="twostep"`)
+	case oauthErr.code == "invalid_token":
+		w.Header().Set("WWW-Authenticate", `Bearer realm="twostep", error="invalid_token"`) // RFC 6750 3
+	}
+	return render.JSON(w, cmp.Or(oauthErr.status, http.StatusBadRequest), map[string]string{
+		"error": oauthErr.code, "error_description": oauthErr.description,
+	})
 }

@@ -22,7 +22,7 @@ type logoutRequest struct {
 // logout is the end session endpoint. It signs out at once if the id_token_hint belongs to the current session.
 // Otherwise it asks first, because another site must not be able to sign people out (ASVS 10.6.2).
 func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
-	values, err := parseParameters(r)
+	values, err := p.parsePageParameters(r)
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
 
 // logoutByPost handles a cross-site POST, which brings no cookies, by redirecting to a GET.
 func (p *Provider) logoutByPost(w http.ResponseWriter, r *http.Request) error {
-	values, err := parseParameters(r)
+	values, err := p.parsePageParameters(r)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
@@ -161,6 +162,15 @@ func parseParameters(r *http.Request) (url.Values, error) {
 		}
 	}
 	return values, nil
+}
+
+// parsePageParameters is parseParameters for a request that a person's browser makes. It logs an error.
+func (p *Provider) parsePageParameters(r *http.Request) (url.Values, error) {
+	values, err := parseParameters(r)
+	if err != nil {
+		p.logRejected(r, "", client.Client{}, values, err)
+	}
+	return values, err
 }
 
 // preflight answers a CORS preflight request. Any header may be sent: no endpoint that programs call reads a cookie.

@@ -22,7 +22,7 @@ func (p *Provider) pushAuthRequest(w http.ResponseWriter, r *http.Request, cl cl
 	}
 	authReq, err := p.parseAuthRequest(r, cl, values.Get("redirect_uri"), values)
 	if err != nil {
-		return parError(err)
+		return err
 	}
 	requestURI, err := p.Grants.PushAuthRequest(r.Context(), cl, authReq, p.Pages.Origin(r))
 	if err != nil {
@@ -31,14 +31,4 @@ func (p *Provider) pushAuthRequest(w http.ResponseWriter, r *http.Request, cl cl
 	return render.JSON(w, http.StatusCreated, map[string]any{
 		"request_uri": requestURI, "expires_in": int(grant.PushedRequestTTL.Seconds()),
 	})
-}
-
-// parError returns an error of parseAuthRequest as an error response with status 400 (RFC 9126 2.3).
-func parError(err error) error {
-	if oauthErr, ok := oauthErrorFor(err); ok {
-		rejected := *oauthErr
-		rejected.status = http.StatusBadRequest
-		return &rejected
-	}
-	return err
 }

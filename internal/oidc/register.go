@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -11,7 +12,6 @@ import (
 	"strings"
 
 	"twostep.example/twostep/internal/client"
-	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/render"
 )
 
@@ -68,36 +68,23 @@ func (p *Provider) register(w http.ResponseWriter, r *http.Request) error {
 	return render.JSON(w, http.StatusCreated, response)
 }
 
-// refuseRegistration writes an error response (RFC 7591 3.2.2) and logs what the operator can do. It returns every
-// error that is not the fault of the app.
+// errRegistrationToken is sent for a registration without a valid token (RFC 6750 3.1).
+var errRegistrationToken = reject(newOAuthError(http.StatusUnauthorized, "invalid_token",
+	"a valid registration token is needed"), "", "create a token with `twostep app registration-token`")
+
+// refuseRegistration is sendRejection for a registration (RFC 7591 3.2.2).
 func (p *Provider) refuseRegistration(w http.ResponseWriter, r *http.Request, err error) error {
-	oauthErr, ok := errors.AsType[*oauthError](err)
-	invalid, isInvalid := errors.AsType[*client.ValidationError](err)
-	remedy := "see docs/how-to/register-apps.md"
-	switch {
-	case errors.Is(err, client.ErrRegistrationToken):
-		if failed := p.recordFailedAuthentication(r, "", err); errors.Is(failed, ratelimit.ErrLimited) {
-			oauthErr, _ = oauthErrorFor(failed)
-		} else if failed != nil {
-			return failed
-		} else {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="twostep", error="invalid_token"`)
-			oauthErr = &oauthError{http.StatusUnauthorized, "invalid_token", "a valid registration token is needed"}
-		}
-		remedy = "create a token with `twostep app registration-token`"
-	case isInvalid:
-		oauthErr = &oauthError{http.StatusBadRequest, "invalid_client_metadata", invalid.Message}
-		if invalid.Field == "redirects" {
-			oauthErr.code = "invalid_redirect_uri"
-		}
-	case !ok:
-		return err
+	if errors.Is(err, client.ErrRegistrationToken) {
+		err = cmp.Or(p.recordFailedAuthentication(r, "", err), errRegistrationToken)
 	}
-	p.Grants.Log.Warn("registration of an app rejected", "request", render.RequestID(r.Context()),
-		"error", oauthErr.code, "reason", oauthErr.description, "remedy", remedy)
-	return render.JSON(w, oauthErr.status, map[string]string{
-		"error": oauthErr.code, "error_description": oauthErr.description,
-	})
+	if invalid, ok := errors.AsType[*client.ValidationError](err); ok {
+		code := "invalid_client_metadata"
+		if invalid.Field == "redirects" {
+			code = "invalid_redirect_uri"
+		}
+		err = newOAuthError(http.StatusBadRequest, code, invalid.Message)
+	}
+	return p.sendRejection(w, r, "", client.Client{}, nil, err)
 }
 
 // parseClientMetadata reads the body of a registration request and sets the defaults. It returns an *oauthError if this

@@ -22,8 +22,8 @@ const (
 	ProbeCookie                   Cookie = "probe"  // when this browser first stored a cookie; grants nothing
 	InboxCookie                   Cookie = "inbox"  // the key of the inbox, in local mode
 	EmailCookie                   Cookie = "email"  // the address to fill in at the next sign-in; grants nothing
-	// BrowserCookie begins the names of the cookies that tell this browser from others while the request of an app waits;
-	// they grant nothing. See Renderer.Browser.
+	// BrowserCookie begins the names of the cookies that tell this browser from others while the request of an app
+	// waits; they grant nothing. See Renderer.Browser.
 	BrowserCookie Cookie = "browser-"
 	// The cookies on the host of an app behind a reverse proxy; the app receives them too. The first is the session on
 	// that host, the second the PKCE verifier of a sign-in that was started there.
@@ -77,8 +77,8 @@ func (p *Renderer) CookiesStoredSince(r *http.Request) (since time.Time, ok bool
 	return time.Unix(seconds, 0), true
 }
 
-// Browser returns an identifier of this browser, for as long as it is open. It sets a cookie if the browser has none. Each
-// new identifier has a cookie name of its own: tabs that are opened at the same time do not replace each other's.
+// Browser returns an identifier of this browser, for as long as it is open. It sets a cookie if the browser has none.
+// Each new identifier has a cookie name of its own: tabs that are opened at the same time do not replace each other's.
 func (p *Renderer) Browser(w http.ResponseWriter, r *http.Request) string {
 	if known := p.Browsers(r); len(known) > 0 {
 		return known[0]

@@ -184,8 +184,8 @@ func StepUpURL(address, method string) string {
 // sent no cookie.
 const CookiesBlockedQuery = "blocked"
 
-// restartSignInURL returns the sign-in page for a request without an attempt, with its return target. If the browser does not seem to store
-// cookies, it sets the probe cookie, and the sign-in page checks whether that comes back.
+// restartSignInURL returns the sign-in page for a request without an attempt, with its return target. If the browser
+// does not seem to store cookies, it sets the probe cookie, and the sign-in page checks whether that comes back.
 func (p *Renderer) restartSignInURL(w http.ResponseWriter, r *http.Request) string {
 	followedOwnLink := r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Site") == "same-origin"
 	if !followedOwnLink || p.Cookie(r, ProbeCookie) != "" || p.Cookie(r, SignInCookie) != "" {
@@ -253,7 +253,8 @@ func (p *Renderer) TemporaryProblem(w http.ResponseWriter, err error) (Problem, 
 	return Problem{Key: e.text}, true
 }
 
-// isFault reports whether err is a fault that passes. A full queue is none, also if a request has run out of time in it.
+// isFault reports whether err is a fault that passes. A full queue is none, also if a request has run out of time in
+// it.
 func isFault(err error) bool { return fault.Temporary(err) && !errors.Is(err, fairqueue.ErrFull) }
 
 // LogFault logs a fault that passes, once a minute.

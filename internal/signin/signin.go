@@ -161,10 +161,10 @@ type StepUpRequest struct {
 	AttemptToken string        // token of the attempt this browser is in; "" if there is none
 }
 
-// StepUp starts an attempt by which a signed-in person completes both steps again, and returns its token
-// for the browser; a step-up of the same session that the browser is in continues. Attempt.Verify then marks the session as authenticated now, and gives it a new token.
-// StepUp returns account.ErrCredentials if the password is wrong, a *ratelimit.LimitedError if a limit is
-// reached, and fairqueue.ErrFull if the server cannot hash the password now.
+// StepUp starts an attempt by which a signed-in person completes both steps again, and returns its token for the
+// browser; a step-up of the same session that the browser is in continues. Attempt.Verify then marks the session as
+// authenticated now, and gives it a new token. StepUp returns account.ErrCredentials if the password is wrong, a
+// *ratelimit.LimitedError if a limit is reached, and fairqueue.ErrFull if the server cannot hash the password now.
 func (s *SignIns) StepUp(
 	ctx context.Context, who session.Session, r StepUpRequest, from origin.Origin,
 ) (token string, err error) {

@@ -123,8 +123,8 @@ func (db *DB) CancelUndos(ctx context.Context, account string, now time.Time) er
 	return db.updateFreeze(ctx, account)
 }
 
-// lockFreeze locks the row of the account until the transaction ends. updateFreeze reads the links as they were when its
-// statement began, so without the lock it would not see the link of another transaction that it has waited for.
+// lockFreeze locks the row of the account until the transaction ends. updateFreeze reads the links as they were when
+// its statement began, so without the lock it would not see the link of another transaction that it has waited for.
 func (db *DB) lockFreeze(ctx context.Context, account string) error {
 	return db.must(ctx, `UPDATE accounts SET frozen_until = frozen_until WHERE id = $1`, account)
 }

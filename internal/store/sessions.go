@@ -106,7 +106,8 @@ func (db *DB) TouchSession(ctx context.Context, id string, now time.Time) error 
 }
 
 // ReauthenticateSession records that the person has authenticated again, and gives the session a new token. The old
-// token is no longer accepted. It sets ExpiresAt and Persistent of s. It returns ErrNotFound if the session is not live.
+// token is no longer accepted. It sets ExpiresAt and Persistent of s. It returns ErrNotFound if the session is not
+// live.
 func (db *DB) ReauthenticateSession(ctx context.Context, s *Session, idle, now time.Time) error {
 	defer db.changed(SessionKey(s.ID))
 	return db.returning(ctx, `UPDATE sessions SET token_hash = $2, amr = $3, authenticated_at = $4, last_seen_at = $4,

@@ -25,7 +25,8 @@ var unshown = []audit.Kind{
 	audit.GuessBudgetExhausted, audit.CodeReused, audit.TokenReused, audit.GrantEnded,
 	// They are about no account.
 	audit.AccountInvited, audit.ClientCreated, audit.ClientUpdated, audit.ClientSecretRotated, audit.ClientDeleted,
-	audit.ClientRejected, audit.RegistrationTokenCreated, audit.RegistrationTokensEnded, audit.SiteAlarmRaised, audit.SiteAlarmCleared, audit.SigningKeyCreated, audit.BackupRestored,
+	audit.ClientRejected, audit.RegistrationTokenCreated, audit.RegistrationTokensEnded, audit.SiteAlarmRaised,
+	audit.SiteAlarmCleared, audit.SigningKeyCreated, audit.BackupRestored,
 }
 
 // shown returns the kinds that the history shows. The text key of each is "history." and the kind.

@@ -122,7 +122,8 @@ type pendingFactorPage struct {
 	ReturnTo    returnTo
 	Destination string
 	Intro       []string
-	// With a Secret, Intro is a numbered list. The QR code and the key are in one step, the field for the code in another.
+	// With a Secret, Intro is a numbered list. The QR code and the key are in one step, the field for the code in
+	// another.
 	ScanStep, AnswerStep int
 	QR                   qrCode
 	Link                 template.URL // for an app on this device
@@ -245,8 +246,8 @@ type enrolledPage struct {
 	Words       factor.Words
 	ContinueURL string
 	Email       string // the new address, if that was verified
-	// EmailStopped says that codes by email are no second step any more. PauseHours is how many hours they are none after
-	// a password reset by email.
+	// EmailStopped says that codes by email are no second step any more. PauseHours is how many hours they are none
+	// after a password reset by email.
 	EmailStopped bool
 	PauseHours   int
 }

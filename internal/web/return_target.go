@@ -31,8 +31,8 @@ type returnTarget struct {
 }
 
 // parseReturnTarget reads the one return_to of a page, from its address or its form: a path of this site, or an
-// authorization request of a registered app. It ignores any other or longer address, and several ones. It lets the forms
-// of the response lead there, and returns the request in the language that the app asks for.
+// authorization request of a registered app. It ignores any other or longer address, and several ones. It lets the
+// forms of the response lead there, and returns the request in the language that the app asks for.
 func (s *Handlers) parseReturnTarget(
 	w http.ResponseWriter, r *http.Request, form render.FormValues,
 ) (*http.Request, returnTarget, error) {

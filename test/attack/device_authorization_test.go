@@ -92,7 +92,7 @@ func TestLinkToADeviceCodeAllowsNothing(t *testing.T) {
 		h.wantStatus(crossSite, http.StatusForbidden)
 		// Small letters, spaces and other dashes are the same code.
 		asked := h.wantStatus(h.enter(anna, " "+strings.ToLower(code[:4])+"–"+code[5:]+" "), http.StatusOK)
-		for _, text := range []string{"Television", live.AnnaEmail, code, "Only go on if you started this on a device in front of you.", "Asked from", "<dd>127.", "your email address"} {
+		for _, text := range []string{"Television", live.AnnaEmail, code, "Allow this only if you started it yourself on a device in front of you.", "Requested from", "<dd>127.", "your email address"} {
 			if !strings.Contains(asked.Body, text) {
 				h.T.Errorf("the page lacks %q", text)
 			}
@@ -212,7 +212,7 @@ func TestDevicePollsTooFast(t *testing.T) {
 		if got := h.poll("tv", code); got.status != http.StatusOK {
 			h.T.Errorf("after the interval: %d %v", got.status, got.body)
 		}
-		if strings.Contains(h.Log.String(), `"error":"slow_down"`) || strings.Contains(h.Log.String(), `"error":"authorization_pending"`) {
+		if strings.Contains(h.Log.String(), "request of an app rejected") {
 			h.T.Error("each poll is a warning")
 		}
 	})
@@ -269,7 +269,7 @@ func TestAnsweredDeviceCodeStaysAnswered(t *testing.T) {
 	withDevices(t, func(h *server, _ *apps, anna *live.Browser) {
 		over := func(what string, a live.Answer) {
 			h.T.Helper()
-			if a.StatusCode != http.StatusBadRequest || !strings.Contains(a.Body, "The code has expired or was used.") {
+			if a.StatusCode != http.StatusBadRequest || !strings.Contains(a.Body, "The code has expired or has already been used.") {
 				h.T.Errorf("%s: %d %s", what, a.StatusCode, a.Body)
 			}
 		}

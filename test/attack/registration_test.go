@@ -63,6 +63,9 @@ func TestRegistrationNeedsAToken(t *testing.T) {
 		if statuses[9] != http.StatusUnauthorized || statuses[14] != http.StatusTooManyRequests {
 			h.T.Errorf("wrong tokens of one network: %v", statuses)
 		}
+		if !strings.Contains(h.Log.String(), "too many failed client authentications") {
+			h.T.Error("the log does not say that the network is limited")
+		}
 		restored := h.registrationToken(5)
 		if err := h.InvalidateAfterRestore(h.T.Context()); err != nil {
 			h.T.Fatal(err)
