@@ -195,6 +195,11 @@ func TestRejectionsAreBounded(t *testing.T) {
 	if list, err := m.ListAppRejections(t.Context(), "wiki"); err != nil || len(list) > 20 {
 		t.Errorf("%v, %d reasons", err, len(list))
 	}
+	m.now.Add(60 * 60)
+	m.send("GET", "/oauth2/authorize", "client_id=wiki&redirect_uri=https%3A%2F%2Fwiki.example.com%2Fcb&response_type=code&prompt=x")
+	if list, err := m.ListAppRejections(t.Context(), "wiki"); err != nil || len(list) == 0 || !strings.Contains(list[0].Sent, "prompt=x") {
+		t.Errorf("%v, after many reasons and an hour: %+v", err, list)
+	}
 	m.now.Add(61 * 24 * 60 * 60)
 	for range 2 { // the time to delete by follows the clock by a day
 		if err := m.sweepOnce(t.Context(), time.Unix(m.now.Load(), 0)); err != nil {

@@ -78,7 +78,7 @@ func (d *appDoctor) checkProvider(ctx context.Context, issuer string, a twostep.
 	header, err := d.get(ctx, address, &metadata)
 	switch {
 	case err != nil:
-		d.fail("discovery "+address, err, "The app reads this address. Is the server running, and does the name lead to it?")
+		d.fail("discovery "+address, err, "The app reads this address: start the server, and let the name lead to it.")
 		return
 	case metadata.Issuer != issuer:
 		d.fail("discovery "+address, fmt.Errorf("the issuer there is %q", metadata.Issuer),

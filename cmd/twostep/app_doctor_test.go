@@ -81,7 +81,7 @@ func TestAppDoctor(t *testing.T) {
 		}
 	}
 	web.Close()
-	if text, err = run(); err == nil || !strings.Contains(text, "fail  discovery ") || !strings.Contains(text, "Is the server running") {
+	if text, err = run(); err == nil || !strings.Contains(text, "fail  discovery ") || !strings.Contains(text, "start the server") {
 		t.Errorf("without a server: %v\n%s", err, text)
 	}
 }

@@ -23,7 +23,7 @@ type appFlags struct {
 	Public       *bool    `help:"Create no secret, for an app on a phone or in a browser; with set, --public=false creates one"`
 	Foreign      *bool    `help:"Ask people for consent, for an app that belongs to someone else"`
 	Introspects  *bool    `help:"Let the app, an API, introspect the tokens of other apps"`
-	ResponseType []string `sep:"none" name:"response-type" aliases:"response-types" placeholder:"TYPE" help:"Allow this response type besides code: \"code id_token\" or id_token, which send ID tokens through the browser; can be repeated"`
+	ResponseType []string `sep:"none" name:"response-type" placeholder:"TYPE" help:"Allow this response type besides code: \"code id_token\" or id_token, which send ID tokens through the browser; can be repeated"`
 	PKCE         *string  `name:"pkce" placeholder:"MODE" help:"Require PKCE (required), PKCE or a nonce (auto), or neither (off); default: auto"`
 	Algorithm    *string  `placeholder:"ALG" help:"Sign ID tokens with this algorithm, RS256, ES256 or EdDSA (default: RS256)"`
 	DeviceGrant  *bool    `name:"device-grant" help:"Let people sign in devices without a browser with a code (RFC 8628)"`

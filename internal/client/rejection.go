@@ -20,12 +20,14 @@ type Rejection struct {
 	LastAt   time.Time
 }
 
-// maxReasons is how many reasons of one client are recorded: anybody can send requests in the name of a client.
+// maxReasons is how many reasons of one client are recorded in an hour: anybody can send requests in the name of a
+// client.
 const maxReasons = 20
 
 // rejections limits what is written to the database: each reason of a client once a minute.
 type rejections struct {
 	mu       sync.Mutex
+	since    time.Time // when byClient was empty
 	byClient map[string]map[string]*pendingRejection
 }
 
@@ -39,12 +41,12 @@ type pendingRejection struct {
 func (r *rejections) due(clientID, reason string, now time.Time) (requests int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if age := now.Sub(r.since); age < 0 || age >= time.Hour {
+		r.since, r.byClient = now, map[string]map[string]*pendingRejection{}
+	}
 	reasons := r.byClient[clientID]
 	if reasons == nil {
 		reasons = map[string]*pendingRejection{}
-		if r.byClient == nil {
-			r.byClient = map[string]map[string]*pendingRejection{}
-		}
 		r.byClient[clientID] = reasons
 	}
 	p := reasons[reason]

@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -140,8 +141,8 @@ func (p *Provider) settingsActions() map[string]string {
 }
 
 func (p *Provider) checkAction(action string) error {
-	if action != "" && p.settingsActions()[action] == "" {
-		return invalidRequest("twostep_action must be app, sms or password")
+	if actions := p.settingsActions(); action != "" && actions[action] == "" {
+		return invalidRequest("twostep_action must be one of " + strings.Join(slices.Sorted(maps.Keys(actions)), ", "))
 	}
 	return nil
 }
