@@ -58,7 +58,8 @@ func formatCredentials(a twostep.App, secret, issuer string) string {
 	}
 	if clientAuthMethod(a) != "hosts" {
 		rows = append(rows, outputRow{"issuer", []string{issuer}},
-			outputRow{"discovery", []string{issuer + "/.well-known/openid-configuration"}})
+			outputRow{"discovery", []string{issuer + "/.well-known/openid-configuration"}},
+			outputRow{"ID tokens", []string{"signed with " + a.SigningAlg()}})
 	}
 	rows = append(rows, outputRow{"redirects", a.RedirectURIs}, outputRow{"hosts", a.Hosts})
 	if len(a.Hosts) > 0 {
