@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -19,12 +20,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"twostep.example/twostep/internal/store/storetest"
 )
 
 // The page docs/embedding.md, followed word for word outside of this module: an invited person chooses a password,
 // enters the code, and is known by the app.
 func TestEmbedding(t *testing.T) {
-	dir, address := t.TempDir(), free(t)
+	dir, address := t.TempDir(), fmt.Sprintf("127.0.0.1:%d", storetest.FreePort(t))
 	notes, start := follow(t, dir, address)
 	t.Run("module graph", func(t *testing.T) { checkGraph(t, notes) })
 	t.Run("linked packages", func(t *testing.T) { checkLinked(t, notes) })
@@ -319,15 +322,4 @@ func listens(t *testing.T, address string) {
 			t.Fatal("it never listens")
 		}
 	}
-}
-
-// free is an address of this machine at which nobody listens.
-func free(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }

@@ -2,8 +2,8 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"twostep.example/twostep/internal/store/storetest"
 )
 
 // build puts the real program into a new directory and returns that directory.
@@ -42,7 +44,7 @@ func TestScript(t *testing.T) {
 			"waitfor": waitFor,
 			"mode":    checkMode,
 
-			"freeaddress": freeAddress,
+			"freeaddress": freeAddress(t),
 			"waitserver":  waitServer,
 			"readpage":    readPage,
 			"postform":    postForm,
@@ -84,14 +86,13 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // freeAddress puts an address on which nobody listens into a variable.
-func freeAddress(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: freeaddress VARIABLE")
+func freeAddress(t *testing.T) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) != 1 {
+			ts.Fatalf("usage: freeaddress VARIABLE")
+		}
+		ts.Setenv(args[0], fmt.Sprintf("127.0.0.1:%d", storetest.FreePort(t)))
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	ts.Check(err)
-	ts.Setenv(args[0], l.Addr().String())
-	ts.Check(l.Close())
 }
 
 // waitServer waits until a server answers at a URL.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,22 +17,11 @@ import (
 	"twostep.example/twostep/internal/store/storetest"
 )
 
-// freePort returns an address on which nobody listens.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // When the reader of the output ends, as in "twostep serve | head -1", lines are lost and the server goes on. A command
 // ends, as others do.
 func TestServerOutlivesTheReaderOfItsLog(t *testing.T) {
 	t.Parallel()
-	address := freePort(t)
+	address := fmt.Sprintf("127.0.0.1:%d", storetest.FreePort(t))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	read, write, err := os.Pipe()
@@ -92,7 +80,7 @@ func TestServerWithWrongClockDoesNotStart(t *testing.T) {
 	}
 	later := fmt.Sprint(time.Now().Add(time.Hour).UnixMilli())
 	storetest.Exec(t, filepath.Join(data, "twostep.db"), `INSERT INTO server_state (name, value) VALUES ('time', $1)`, later)
-	text, code := run("serve", "--listen", freePort(t))
+	text, code := run("serve", "--listen", fmt.Sprintf("127.0.0.1:%d", storetest.FreePort(t)))
 	const want = "twostep: the clock of this machine is 1h0m0s behind the latest time in the database: set the wrong clock, " +
 		"for example with `timedatectl set-ntp true`; if it is right now and was ahead before, run `twostep restored`; " +
 		"then start the server again\n"
@@ -103,7 +91,7 @@ func TestServerWithWrongClockDoesNotStart(t *testing.T) {
 	if text, code := run("restored"); code != 0 {
 		t.Fatal(text)
 	}
-	address := freePort(t)
+	address := fmt.Sprintf("127.0.0.1:%d", storetest.FreePort(t))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	server := exec.CommandContext(ctx, program, "serve", "--listen", address, "--data", data)

@@ -25,6 +25,7 @@ import (
 	"testing"
 	"time"
 
+	"twostep.example/twostep/internal/store/storetest"
 	"twostep.example/twostep/test/e2e/live"
 )
 
@@ -63,7 +64,7 @@ func newSite(t *testing.T, r *row) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(s.dir) })
-	s.listen = freeAddress(t)
+	s.listen = fmt.Sprintf("127.0.0.1:%d", storetest.FreePort(t))
 	s.app = openFront(t, s.listen)
 	host, front := r.name+".example.com", strings.TrimPrefix(s.app, "https://")
 	s.swaps = map[string]string{
@@ -71,17 +72,6 @@ func newSite(t *testing.T, r *row) *site {
 		"https://" + host: s.app, host: front,
 	}
 	return s
-}
-
-// freeAddress returns an address on which nobody listens.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // openFront opens a reverse proxy with TLS in front of an app, as an owner has one, and returns its address.

@@ -15,10 +15,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"twostep.example/twostep/internal/store/storetest"
 )
 
 // ends are what a proxy stands between.
@@ -174,19 +177,8 @@ func (e ends) program(name string) string {
 	return ""
 }
 
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
+// freePort returns a port on which nobody listens.
+func freePort(t testing.TB) string { return strconv.Itoa(storetest.FreePort(t)) }
 
 // throughTo is a client for which the wiki is at an address. It comes from an address of its own
 // and follows no redirect.

@@ -159,7 +159,8 @@ func (c cluster) signal(s syscall.Signal) error {
 	return os.Remove(file) // so that no other process that gets the number is signaled
 }
 
-// FreePort returns a port of 127.0.0.1 on which nobody listens, for a server that will be restarted there.
+// FreePort returns a port of 127.0.0.1 on which nobody listens, for a program that will listen there. No outgoing
+// connection of another test gets it.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	port, err := freePort()

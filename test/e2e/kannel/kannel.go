@@ -18,11 +18,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"twostep.example/twostep/internal/store/storetest"
 )
 
 // patience is how long anything here may take.
@@ -55,7 +58,10 @@ func Start(t testing.TB) *Kannel {
 	t.Helper()
 	bearerbox, smsbox := program(t, "bearerbox", "/usr/sbin"), program(t, "smsbox", "/usr/sbin")
 	fakesmsc := program(t, "fakesmsc", "/usr/lib/kannel/test")
-	ports := freePorts(t, 4)
+	var ports []string
+	for range 4 {
+		ports = append(ports, strconv.Itoa(storetest.FreePort(t)))
+	}
 	k := &Kannel{
 		URL:  "http://127.0.0.1:" + ports[3] + "/cgi-bin/sendsms",
 		User: "twostep", Password: "hunter2&more",
@@ -243,20 +249,6 @@ func run(t testing.TB, dir, path string, args ...string) io.Reader {
 		stderr.Close()
 	})
 	return stderr
-}
-
-func freePorts(t testing.TB, n int) (ports []string) {
-	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close() // all at once, so that they differ
-		_, port, _ := net.SplitHostPort(l.Addr().String())
-		ports = append(ports, port)
-	}
-	return ports
 }
 
 // waitFor returns once somebody listens.
