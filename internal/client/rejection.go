@@ -65,8 +65,8 @@ func (r *rejections) due(clientID, reason string, now time.Time) (requests int64
 	return requests
 }
 
-// rejectionTimeout is how long RecordRejection waits for the database.
-const rejectionTimeout = 5 * time.Second
+// rejectionTimeout is how long RecordRejection waits for the database. The client waits with it.
+const rejectionTimeout = time.Second
 
 // RecordRejection records that a request of a registered client was rejected, at Now, for ListRejections. It writes
 // each reason once a minute; the requests in between are counted and written with the next one.

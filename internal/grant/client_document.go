@@ -78,7 +78,8 @@ func (g *Grants) FindClient(ctx context.Context, id string, from origin.Origin) 
 	}
 	defer slot.Release()
 	// Who leaves must not end the fetch: others would be told that the document cannot be used.
-	ctx = context.WithoutCancel(ctx)
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), documentTimeout)
+	defer stop()
 	body, ttl, err := g.Documents.fetcher.Fetch(ctx, id)
 	if err == nil {
 		if cl, err = client.ParseDocument(id, body); err != nil {
@@ -94,6 +95,9 @@ func (g *Grants) FindClient(ctx context.Context, id string, from origin.Origin) 
 	}
 	return cl, err
 }
+
+// documentTimeout is how long a fetch, which itself has five seconds, and the writing of its document take at most.
+const documentTimeout = 8 * time.Second
 
 // chargeDocument counts a fetch before it is made.
 func (g *Grants) chargeDocument(ctx context.Context, id string, from origin.Origin) error {

@@ -298,13 +298,17 @@ func (g *Grants) revokeReusedCode(ctx context.Context, r CodeExchange) error {
 	return fmt.Errorf("%w: the code was used before", ErrInvalid)
 }
 
+// revokeTimeout is how long revokeReused waits for the database.
+const revokeTimeout = 5 * time.Second
+
 // revokeReused revokes a grant whose code or refresh token was used twice, and records the event. It finishes
 // even if the client closes the connection.
 func (g *Grants) revokeReused(ctx context.Context, kind audit.Kind, row store.Grant, from origin.Origin) error {
 	if !row.RevokedAt.IsZero() {
 		return nil
 	}
-	ctx = context.WithoutCancel(ctx)
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), revokeTimeout)
+	defer stop()
 	err := g.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.RevokeGrant(ctx, row.ID, g.Now()); err != nil {
 			return err

@@ -100,8 +100,8 @@ var apps = []mutation{
 	{test: "TestRefreshTokenWorksOnce", what: "a stolen refresh token ends nothing", edits: []edit{
 		{
 			"internal/grant/grant.go",
-			"if !row.RevokedAt.IsZero() {\n\t\treturn nil\n\t}\n\tctx = ",
-			"if kind == audit.TokenReused {\n\t\treturn nil\n\t}\n\tctx = ",
+			"if !row.RevokedAt.IsZero() {\n\t\treturn nil\n\t}\n\tctx, stop",
+			"if kind == audit.TokenReused {\n\t\treturn nil\n\t}\n\tctx, stop",
 		},
 	}},
 	{test: "TestRefreshTokenWorksOnce", what: "a refresh token outlives what its account went through", edits: []edit{

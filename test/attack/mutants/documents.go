@@ -35,7 +35,7 @@ var documents = []mutation{
 		{"internal/grant/client_document.go", "ok && now.Before(r.until)", "ok && r.until.IsZero()"},
 	}},
 	{test: "TestLeavingRefusesNoDocument", what: "the fetch of a document ends with the request that began it", edits: []edit{
-		{"internal/grant/client_document.go", "ctx = context.WithoutCancel(ctx)", "_ = ctx"},
+		{"internal/grant/client_document.go", "context.WithTimeout(context.WithoutCancel(ctx), documentTimeout)", "context.WithTimeout(ctx, documentTimeout)"},
 	}},
 	{test: "TestClientDocumentLeadsNobodyAway", what: "errors are sent to apps that are not registered", edits: []edit{
 		{"internal/oidc/continue.go", "if client.IsDocumentID(authReq.ClientID) {", "if client.IsDocumentID(authReq.ClientID) && authReq.RedirectURI == \"\" {"},
