@@ -126,8 +126,17 @@ func (p pkg) code(l *longest) (wrong []string) {
 		if lines := p.set.File(tree.FileStart).LineCount(); lines > l.fileLines {
 			l.file, l.fileLines = p.folder()+"/"+name, lines
 		}
+		limited := map[ast.Expr]bool{} // the first argument of a call that limits its time
 		ast.Inspect(tree, func(n ast.Node) bool {
 			switch n := n.(type) {
+			case *ast.CallExpr:
+				switch {
+				case isContext(n.Fun, "WithTimeout", "WithDeadline"), isContext(n.Fun, "WithCancel") && p.folder() == "":
+					limited[n.Args[0]] = true // background work ends with the server
+				case isContext(n.Fun, "WithoutCancel") && !limited[n]:
+					wrong = append(wrong, p.ImportPath+"/"+name+": context.WithoutCancel needs a time limit: its caller waits "+
+						"without an end for a database that hangs")
+				}
 			case *ast.FuncDecl:
 				if n.Name.Name == "init" && n.Recv == nil {
 					wrong = append(wrong, p.ImportPath+"/"+name+": init runs where nobody calls it")
@@ -136,8 +145,7 @@ func (p pkg) code(l *longest) (wrong []string) {
 					l.function, l.functionLines = p.folder()+" "+n.Name.Name, lines
 				}
 			case *ast.SelectorExpr:
-				x, ok := n.X.(*ast.Ident)
-				if ok && x.Name == "context" && n.Sel.Name == "WithValue" && p.folder() != "" && p.folder() != "internal/render" {
+				if isContext(n, "WithValue") && p.folder() != "" && p.folder() != "internal/render" {
 					wrong = append(wrong, p.ImportPath+"/"+name+": context.WithValue hides a value")
 				}
 			}
@@ -145,6 +153,16 @@ func (p pkg) code(l *longest) (wrong []string) {
 		})
 	}
 	return wrong
+}
+
+// isContext reports whether an expression is one of these functions of the package context.
+func isContext(e ast.Expr, functions ...string) bool {
+	f, ok := e.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	x, ok := f.X.(*ast.Ident)
+	return ok && x.Name == "context" && slices.Contains(functions, f.Sel.Name)
 }
 
 // unlisted returns the methods (folders of factor) that the list in cmd/twostep does not name.
@@ -266,6 +284,9 @@ func TestArchitectureRules(t *testing.T) {
 		{"other sentence", "/internal/seal", "fmt", "Package x does it all.", "package x\n", `does not say "does it all."`},
 		{"init", "/internal/seal", "fmt", "Package x seals.", "package x\n\nfunc init() {}\n", "init runs"},
 		{"context", "/internal/web", "context", "Package x seals.", "package x\n\nvar c = context.WithValue\n", "hides a value"},
+		{"no limit", "/internal/web", "context", "Package x seals.", "package x\n\nvar c = context.WithoutCancel(d)\n", "needs a time limit"},
+		{"a limit", "/internal/seal", "fmt", "Package x seals.",
+			"package x\n\nvar c, s = context.WithTimeout(context.WithoutCancel(d), e)\n", ""},
 	} {
 		p := pkg{ImportPath: module + row.path, Name: "x", Doc: row.doc, Imports: []string{row.imports}, trees: map[string]*ast.File{}, set: token.NewFileSet()}
 		if err := p.parse("x.go", row.text); err != nil {

@@ -78,6 +78,8 @@ func TestRejectedRequestsNameTheRemedy(t *testing.T) {
 			{"GET", "/oauth2/authorize", "client_id=wiki&response_type=code&redirect_uri=https%3A%2F%2Fwiki.example.com%2Fcb%2F",
 				"wiki", "a slash at the end makes it different from https://wiki.example.com/cb",
 				"redirect_uri=https://wiki.example.com/cb/", "twostep app set wiki --redirect"},
+			{"GET", "/oauth2/authorize", "client_id=wiki&response_type=code&redirect_uri=https%3A%2F%2Fwiki.example.com%2Fcb%3Fkey%3Dhunter2",
+				"wiki", "registered are: https://wiki.example.com/cb", "redirect_uri=https://wiki.example.com/cb?…", "--redirect"},
 			{"GET", "/oauth2/authorize", "client_id=wiki&response_type=token&nonce=hunter2" + cb, "wiki", "response_type",
 				"response_type=token", "change it in the app"},
 			{"GET", "/oauth2/authorize", "client_id=wiki&response_type=code&response_mode=web_message" + cb, "wiki",

@@ -99,10 +99,18 @@ func describeParameters(values url.Values) string {
 	var sent []string
 	for _, name := range loggedParameters {
 		if values.Has(name) {
-			sent = append(sent, name+"="+truncate(values.Get(name)))
+			sent = append(sent, name+"="+truncate(withoutQuery(values.Get(name))))
 		}
 	}
 	return strings.Join(sent, " ")
+}
+
+// withoutQuery cuts a URL after its path: an app may put anything into the rest, also secrets.
+func withoutQuery(address string) string {
+	if i := strings.IndexAny(address, "?#"); i >= 0 {
+		return address[:i+1] + "…"
+	}
+	return address
 }
 
 // defaultRemedy is what helps if the app sends something that is not supported.

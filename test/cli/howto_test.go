@@ -15,10 +15,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"twostep.example/twostep/test/e2e/live"
 )
 
 // howToPages are the pages whose commands this test runs. The tutorial has its own test.
@@ -96,24 +97,7 @@ type machine struct {
 	base   map[string]string // the settings: a key outside of tables, or a table
 	server *exec.Cmd
 	ended  chan error // gets what the server ends with
-	log    *logFile
-}
-
-type logFile struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logFile) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logFile) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	log    *live.Log
 }
 
 func newMachine(t *testing.T, bin, page, text string) *machine {
@@ -223,7 +207,7 @@ func (m *machine) add(block string) {
 // start starts the server as systemd does.
 func (m *machine) start() {
 	m.t.Helper()
-	m.log = &logFile{}
+	m.log = &live.Log{}
 	m.server = exec.Command(filepath.Join(m.root, "bin/twostep"), "serve", //nolint:gosec // the program of this test
 		"--config", filepath.Join(m.root, "etc/twostep/twostep.toml"))
 	m.server.Dir, m.server.Stdout, m.server.Stderr = "/", m.log, m.log
@@ -354,7 +338,7 @@ func (m *machine) run(line string) string {
 func (m *machine) runUntil(line, text string) {
 	m.t.Helper()
 	ctx, cancel := context.WithCancel(m.t.Context())
-	var out logFile
+	var out live.Log
 	cmd := m.shell(ctx, strings.Replace(line, "sudo -u twostep ", "exec ", 1))
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

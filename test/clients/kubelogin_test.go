@@ -65,8 +65,8 @@ func testKubelogin(t *testing.T, r *row) {
 func (s *site) said(p *program, pattern string) (text string) {
 	s.t.Helper()
 	s.until("the program says "+pattern, func() error {
-		if text = regexp.MustCompile(pattern).FindString(p.output()); text == "" {
-			return fmt.Errorf("it says %s", p.output())
+		if text = regexp.MustCompile(pattern).FindString(p.said.String()); text == "" {
+			return fmt.Errorf("it says %s", p.said.String())
 		}
 		return nil
 	})
@@ -79,9 +79,9 @@ func (s *site) credential(p *program) string {
 	select {
 	case <-p.ended:
 	case <-time.After(patience):
-		s.t.Fatalf("kubelogin does not end:\n%s", p.output())
+		s.t.Fatalf("kubelogin does not end:\n%s", p.said.String())
 	}
-	out := p.output()
+	out := p.said.String()
 	var said struct{ Status struct{ Token string } }
 	if err := json.Unmarshal([]byte(out[strings.Index(out, "{"):]), &said); err != nil {
 		s.t.Fatalf("%v\n%s", err, out)

@@ -1,7 +1,6 @@
 package clients
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -20,7 +19,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -197,21 +195,7 @@ func (s *site) env(name string) (all []string) {
 type program struct {
 	cmd   *exec.Cmd
 	ended chan struct{} // closed when it has ended
-	mu    sync.Mutex
-	b     bytes.Buffer
-}
-
-func (p *program) Write(text []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.b.Write(text)
-}
-
-// output is what it has printed.
-func (p *program) output() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.b.String()
+	said  live.Log
 }
 
 // stop ends it.
@@ -238,7 +222,7 @@ func (s *site) launch(env []string, name string, args ...string) *program {
 	s.t.Helper()
 	p := &program{cmd: exec.Command(name, args...), ended: make(chan struct{})}
 	p.cmd.Dir, p.cmd.Env = s.dir, append(os.Environ(), env...)
-	p.cmd.Stdout, p.cmd.Stderr = p, p
+	p.cmd.Stdout, p.cmd.Stderr = &p.said, &p.said
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		s.t.Fatal(err)
@@ -247,7 +231,7 @@ func (s *site) launch(env []string, name string, args ...string) *program {
 	s.t.Cleanup(func() {
 		p.stop()
 		if s.t.Failed() {
-			s.t.Logf("%s says:\n%s", filepath.Base(name), p.output())
+			s.t.Logf("%s says:\n%s", filepath.Base(name), p.said.String())
 		}
 	})
 	return p

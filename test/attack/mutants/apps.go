@@ -313,13 +313,14 @@ var apps = []mutation{
 			`case r.WantsIDToken() && p.Client.ID == "":`,
 		},
 	}},
-	{test: "TestResponseTypeMustBeEnabled", what: "a request that waited is answered as it was allowed then", edits: []edit{
-		{
-			"internal/grant/auth_request.go",
-			"case r.WantsIDToken() && !p.Client.AllowsResponseType(r.ResponseType):",
-			`case r.WantsIDToken() && p.Client.ID == "":`,
-		},
-	}},
+	{test: "TestResponseTypeMustBeEnabled",
+		what: "a request that waited is answered as it was allowed then", edits: []edit{
+			{
+				"internal/grant/auth_request.go",
+				"case r.WantsIDToken() && !p.Client.AllowsResponseType(r.ResponseType):",
+				`case r.WantsIDToken() && p.Client.ID == "":`,
+			},
+		}},
 	{test: "TestResponseTypeMustBeEnabled", what: "the error of a request for tokens is in the query", edits: []edit{
 		{"internal/oidc/authorize.go", `mode == "query" && !front,`, `mode == "query",`},
 	}},
@@ -382,9 +383,17 @@ var apps = []mutation{
 		},
 	}},
 	{test: "TestEdDSAKeysAreForAppsThatUseThem", what: "keys that no app uses are published", edits: []edit{
-		{"internal/grant/signing_key.go", "if slices.ContainsFunc(g.Clients.LastKnown(ctx), usesEdDSA) {", "if usesEdDSA != nil {"},
+		{
+			"internal/grant/signing_key.go",
+			"if slices.ContainsFunc(g.Clients.LastKnown(ctx), usesEdDSA) {",
+			"if usesEdDSA != nil {",
+		},
 	}},
 	{test: "TestEdDSAKeysAreForAppsThatUseThem", what: "a token is bound by a shorter hash", edits: []edit{
-		{"internal/grant/signing_key.go", "sum := sha512.Sum512([]byte(token))", "sum := sha512.Sum512_256([]byte(token))"},
+		{
+			"internal/grant/signing_key.go",
+			"sum := sha512.Sum512([]byte(token))",
+			"sum := sha512.Sum512_256([]byte(token))",
+		},
 	}},
 }

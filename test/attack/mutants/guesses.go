@@ -2,9 +2,10 @@ package main
 
 // guesses are what lets somebody guess more than was promised.
 var guesses = []mutation{
-	{test: "TestLateCodesDoNotExtendAnAttemptForever", what: "every late code opens the time for the next", edits: []edit{
-		{"internal/challenge/attempt.go", `windowEnd := a.row.StartedAt.Add(TTL)`, `windowEnd := a.row.ExpiresAt`},
-	}},
+	{test: "TestLateCodesDoNotExtendAnAttemptForever",
+		what: "every late code opens the time for the next", edits: []edit{
+			{"internal/challenge/attempt.go", `windowEnd := a.row.StartedAt.Add(TTL)`, `windowEnd := a.row.ExpiresAt`},
+		}},
 	{test: "TestNameChangesAreLimited", what: "names change without end", edits: []edit{
 		{"internal/ratelimit/limits.go", `NameChangesPerHour = 20`, `NameChangesPerHour = 2000`},
 	}},

@@ -177,7 +177,11 @@ var hosts = []mutation{
 		},
 	}},
 	{test: "TestNoOtherSpellingIsPublic", what: "a public path may have any spelling", edits: []edit{
-		{"internal/client/public_path.go", "if !isPlainPath(path) {\n\t\treturn false, false", "if path == \"\" {\n\t\treturn false, false"},
+		{
+			"internal/client/public_path.go",
+			"if !isPlainPath(path) {\n\t\treturn false, false",
+			"if path == \"\" {\n\t\treturn false, false",
+		},
 	}},
 	{test: "TestNoOtherSpellingIsPublic", what: "a public path may have segments of dots", edits: []edit{
 		{
@@ -211,10 +215,18 @@ var hosts = []mutation{
 		{"internal/forwardauth/public.go", "if hasHeader(r, pathOverrides) {", "if r.Host == \"\" {"},
 	}},
 	{test: "TestNoOtherSpellingIsPublic", what: "a header names another method", edits: []edit{
-		{"internal/forwardauth/public.go", "(hasHeader(r, methodOverrides) || namesMethod(req.query()))", "namesMethod(req.query())"},
+		{
+			"internal/forwardauth/public.go",
+			"(hasHeader(r, methodOverrides) || namesMethod(req.query()))",
+			"namesMethod(req.query())",
+		},
 	}},
 	{test: "TestNoOtherSpellingIsPublic", what: "the query names another method", edits: []edit{
-		{"internal/forwardauth/public.go", "(hasHeader(r, methodOverrides) || namesMethod(req.query()))", "hasHeader(r, methodOverrides)"},
+		{
+			"internal/forwardauth/public.go",
+			"(hasHeader(r, methodOverrides) || namesMethod(req.query()))",
+			"hasHeader(r, methodOverrides)",
+		},
 	}},
 	{test: "TestOnlyPreflightsArePublic", what: "every OPTIONS is a preflight", edits: []edit{
 		{
@@ -226,9 +238,10 @@ var hosts = []mutation{
 	{test: "TestOnlyPreflightsArePublic", what: "preflights pass without a word of the owner", edits: []edit{
 		{"internal/forwardauth/public.go", "cl.PublicPreflight && ", ""},
 	}},
-	{test: "TestPublicPathHasNoForgedIdentity", what: "a public request lacks the headers that replace forged ones", edits: []edit{
-		{"internal/forwardauth/decision.go", "noIdentity().write(w)", "w.WriteHeader(http.StatusOK)"},
-	}},
+	{test: "TestPublicPathHasNoForgedIdentity",
+		what: "a public request lacks the headers that replace forged ones", edits: []edit{
+			{"internal/forwardauth/decision.go", "noIdentity().write(w)", "w.WriteHeader(http.StatusOK)"},
+		}},
 	{test: "TestPublicPathHasNoForgedIdentity", what: "a percent sign is not encoded", edits: []edit{
 		{"internal/forwardauth/decision.go", " && c != '%'", ""},
 	}},

@@ -3,7 +3,11 @@ package main
 // links are those in mails.
 var links = []mutation{
 	{test: "TestFirstFormOfALinkChangesNothing", what: "any link shows whose it is", edits: []edit{
-		{"internal/account/link.go", `store.LinkInvite, store.LinkSignUp)`, `store.LinkInvite, store.LinkSignUp, store.LinkReset)`},
+		{
+			"internal/account/link.go",
+			`store.LinkInvite, store.LinkSignUp)`,
+			`store.LinkInvite, store.LinkSignUp, store.LinkReset)`,
+		},
 	}},
 	{test: "TestLinkAtOnceWorksOnce", what: "a link is not marked as used", edits: []edit{
 		{"internal/store/email_links.go", `SET used_at = $2 WHERE`, `SET used_at = 0 WHERE`},
@@ -53,7 +57,11 @@ var names = []mutation{
 		{"internal/account/email.go", `lowerASCII(local)`, `local`},
 	}},
 	{test: "TestSignInDoesNotRevealAccounts", what: "a disabled account signs in", edits: []edit{
-		{"internal/account/password.go", `known := account.ID != "" && account.DisabledAt.IsZero()`, `known := account.ID != ""`},
+		{
+			"internal/account/password.go",
+			`known := account.ID != "" && account.DisabledAt.IsZero()`,
+			`known := account.ID != ""`,
+		},
 	}},
 	{test: "TestSignInDoesNotRevealAccounts", what: "an unknown name is not hashed", edits: []edit{
 		{"internal/account/password.go", `known := account.ID != "" && account.DisabledAt.IsZero()`, `known := account.ID != "" && account.DisabledAt.IsZero()
@@ -84,7 +92,11 @@ var names = []mutation{
 		{"delivery/local_part.go", "script != nil && script != own", "script == nil && own == nil"},
 	}},
 	{test: "TestLookAlikeAddressesReachNobody", what: "letters that become ASCII are in an address", edits: []edit{
-		{"delivery/local_part.go", "return unicode.ToUpper(r) >= utf8.RuneSelf && unicode.ToLower(r) >= utf8.RuneSelf", "return true"},
+		{
+			"delivery/local_part.go",
+			"return unicode.ToUpper(r) >= utf8.RuneSelf && unicode.ToLower(r) >= utf8.RuneSelf",
+			"return true",
+		},
 	}},
 	{test: "TestLookAlikeAddressesReachNobody", what: "an address is not normalized", edits: []edit{
 		{"delivery/local_part.go", "return norm.NFKC.IsNormalString(s)", "return norm.NFKC.IsNormalString(s) || true"},

@@ -30,7 +30,11 @@ var odds = []mutation{
 			},
 		}},
 	{test: "TestPasswordGuessesWaitByNameAndNetwork", what: "wrong passwords do not wait", edits: []edit{
-		{"internal/ratelimit/password.go", "now.Add(-PasswordDelay(failures))", "now.Add(-0 * PasswordDelay(failures))"},
+		{
+			"internal/ratelimit/password.go",
+			"now.Add(-PasswordDelay(failures))",
+			"now.Add(-0 * PasswordDelay(failures))",
+		},
 	}},
 	{test: "TestPasswordGuessesWaitByNameAndNetwork", what: "all names of one network are free", edits: []edit{
 		{"internal/ratelimit/password.go", "used[i] > w.limit(site) {", "used[i] > 100*w.limit(site) {"},
@@ -51,9 +55,10 @@ var odds = []mutation{
 	{test: "TestTextBudgetKeepsAPart", what: "unknown browsers may have all the text messages", edits: []edit{
 		{"internal/challenge/quota.go", "return ratelimit.Stranger", "return ratelimit.Proven"},
 	}},
-	{test: "TestAnonymousAuthorizationRequestsAreBounded", what: "strangers may store any number of requests", edits: []edit{
-		{"internal/grant/auth_request.go", "authRequestBudget.For(who, \"\", 1), ", ""},
-	}},
+	{test: "TestAnonymousAuthorizationRequestsAreBounded",
+		what: "strangers may store any number of requests", edits: []edit{
+			{"internal/grant/auth_request.go", "authRequestBudget.For(who, \"\", 1), ", ""},
+		}},
 	{test: "TestAnonymousAuthorizationRequestsAreBounded", what: "requests of any size count alike", edits: []edit{
 		{"internal/grant/auth_request.go", "q.Amount = int64(size)", "q.Amount = 0"},
 	}},

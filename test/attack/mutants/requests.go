@@ -51,7 +51,11 @@ var texts = []mutation{
 		{"internal/challenge/quota.go", `PerNetwork("texts_network", `, `PerNetwork("texts to "+to, `},
 	}},
 	{test: "TestTextsGoToTheStoredNumberWithinBudget", what: "money is not counted", edits: []edit{
-		{"internal/challenge/quota.go", `return shared.For(who, account, t.PricePerMessage)`, `return shared.For(who, account, 0)`},
+		{
+			"internal/challenge/quota.go",
+			`return shared.For(who, account, t.PricePerMessage)`,
+			`return shared.For(who, account, 0)`,
+		},
 	}},
 	{test: "TestForgedReceiptsAreRefused", what: "the proof in the address of a receipt is not compared", edits: []edit{
 		{"delivery/receipt.go", `!hmac.Equal([]byte(mac), []byte(g.receiptMAC(id, stamp)))`, `mac == "-"`},
@@ -83,7 +87,11 @@ var texts = []mutation{
 	}},
 	{test: "TestCostlyNumbersCannotBeConfirmed", what: "a premium-rate number is doubtful", edits: []edit{
 		{"factor/sms/number.go", "	phonenumbers.PREMIUM_RATE:    \"number.premium\",\n", ""},
-		{"factor/sms/number.go", `phonenumbers.VOIP:       "number.voip",`, `phonenumbers.VOIP: "number.voip", phonenumbers.PREMIUM_RATE: "number.premium",`},
+		{
+			"factor/sms/number.go",
+			`phonenumbers.VOIP:       "number.voip",`,
+			`phonenumbers.VOIP: "number.voip", phonenumbers.PREMIUM_RATE: "number.premium",`,
+		},
 	}},
 }
 

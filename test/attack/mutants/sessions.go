@@ -64,10 +64,18 @@ var sessions = []mutation{
 		{"internal/session/session.go", "	if !s.Persistent {\n\t\treturn 0\n\t}\n", ""},
 	}},
 	{test: "TestSessionCookieLastsAsChosen", what: "a box that is not shown is ticked", both: true, edits: []edit{
-		{"internal/session/session.go", "	if s.StaySignedIn {\n\t\treturn staySignedIn", "	if staySignedIn {\n\t\treturn staySignedIn"},
+		{
+			"internal/session/session.go",
+			"	if s.StaySignedIn {\n\t\treturn staySignedIn",
+			"	if staySignedIn {\n\t\treturn staySignedIn",
+		},
 	}},
 	{test: "TestSessionCookieLastsAsChosen", what: "a new token is kept as long as a new session", both: true, edits: []edit{
-		{"internal/session/session.go", "max(s.ExpiresAt.Sub(now), time.Second)", "max(s.ExpiresAt.Sub(s.StartedAt), time.Second)"},
+		{
+			"internal/session/session.go",
+			"max(s.ExpiresAt.Sub(now), time.Second)",
+			"max(s.ExpiresAt.Sub(s.StartedAt), time.Second)",
+		},
 	}},
 	{test: "TestSessionCookieLastsAsChosen", what: "a new token is kept though nobody chose so", both: true, edits: []edit{
 		{"internal/session/session.go", "	row.Persistent = who.Persistent\n", "	row.Persistent = true\n"},
@@ -78,10 +86,18 @@ var sessions = []mutation{
 		},
 	}},
 	{test: "TestSessionCookieLastsAsChosen", what: "the cookie of a host does not follow the session", both: true, edits: []edit{
-		{"internal/forwardauth/callback.go", "token, who.CookieMaxAge(a.Grants.Now()))", "token, who.ExpiresAt.Sub(a.Grants.Now()))"},
+		{
+			"internal/forwardauth/callback.go",
+			"token, who.CookieMaxAge(a.Grants.Now()))",
+			"token, who.ExpiresAt.Sub(a.Grants.Now()))",
+		},
 	}},
 	{test: "TestKeptCookieDoesNotProlongTheSession", what: "a kept session does not end", edits: []edit{
-		{"internal/session/session.go", "s.Store.FindSession(ctx, seal.HashToken(token), now.Add(-s.Idle), now)", "s.Store.FindSession(ctx, seal.HashToken(token), time.Time{}, now)"},
+		{
+			"internal/session/session.go",
+			"s.Store.FindSession(ctx, seal.HashToken(token), now.Add(-s.Idle), now)",
+			"s.Store.FindSession(ctx, seal.HashToken(token), time.Time{}, now)",
+		},
 	}},
 }
 

@@ -12,18 +12,31 @@ var tabs = []mutation{
 			`return signInURL()`,
 		},
 	}},
-	{test: "TestRequestBelongsToItsBrowser", what: "an authorization request may be finished in every browser", edits: []edit{
-		{"internal/grant/auth_request.go", "err == nil && r.Browser != nil &&", "err == nil && len(r.Browser) == 1 &&"},
-	}},
+	{test: "TestRequestBelongsToItsBrowser",
+		what: "an authorization request may be finished in every browser", edits: []edit{
+			{"internal/grant/auth_request.go", "err == nil && r.Browser != nil &&", "err == nil && len(r.Browser) == 1 &&"},
+		}},
 	{test: "TestRequestBelongsToItsBrowser", what: "a request that was posted belongs to every browser", edits: []edit{
-		{"internal/oidc/continue.go", "err == nil && authReq.Browser == nil {", "err != nil && authReq.Browser == nil {"},
+		{
+			"internal/oidc/continue.go",
+			"err == nil && authReq.Browser == nil {",
+			"err != nil && authReq.Browser == nil {",
+		},
 	}},
 	{test: "TestTabsOpenedAtTheSameTimeKeepTheirRequests",
 		what: "the cookie of a tab replaces that of another", edits: []edit{
-			{"internal/render/cookies.go", "p.SetCookie(w, BrowserCookie+Cookie(id[:8]), id)", "p.SetCookie(w, BrowserCookie, id)"},
+			{
+				"internal/render/cookies.go",
+				"p.SetCookie(w, BrowserCookie+Cookie(id[:8]), id)",
+				"p.SetCookie(w, BrowserCookie, id)",
+			},
 		}},
 	{test: "TestTabsOpenedAtTheSameTimeKeepTheirRequests", what: "each request adds a cookie", edits: []edit{
-		{"internal/render/cookies.go", "known := p.Browsers(r); len(known) > 0 {", "known := p.Browsers(r); len(known) > 9 {"},
+		{
+			"internal/render/cookies.go",
+			"known := p.Browsers(r); len(known) > 0 {",
+			"known := p.Browsers(r); len(known) > 9 {",
+		},
 	}},
 	{test: "TestFormOfAnotherAccountIsNotUsed",
 		what: "a form is used whose page is about another account", edits: []edit{
@@ -46,12 +59,17 @@ var tabs = []mutation{
 	}},
 	{test: "TestNoPageOfASignInLeadsOffThisSite", what: "every return_to is carried on", edits: []edit{
 		{"internal/web/return_target.go", "if !local {\n\t\t\ttarget.returnTo = \"\"\n\t\t}", "_ = local"},
-		{"internal/web/return_target.go", "if !local && target.Origin == \"\" {", "if !local && target.Origin == \"-\" {"},
+		{
+			"internal/web/return_target.go",
+			"if !local && target.Origin == \"\" {",
+			"if !local && target.Origin == \"-\" {",
+		},
 	}},
-	{test: "TestAnotherTabIsNoFreshSignIn", what: "a sign-in in another tab is fresh enough for every app", edits: []edit{
-		{"internal/grant/auth_request.go", "return r.authTooOld(p) || p.Session.Level() < r.requiredLevel(p.Client)",
-			"return r.authTooOld(p) && p.Session.Level() < r.requiredLevel(p.Client)"},
-	}},
+	{test: "TestAnotherTabIsNoFreshSignIn",
+		what: "a sign-in in another tab is fresh enough for every app", edits: []edit{
+			{"internal/grant/auth_request.go", "return r.authTooOld(p) || p.Session.Level() < r.requiredLevel(p.Client)",
+				"return r.authTooOld(p) && p.Session.Level() < r.requiredLevel(p.Client)"},
+		}},
 	{test: "TestMailedLinkLeadsOnInItsBrowserOnly", what: "a mailed link has any text", edits: []edit{
 		{
 			"internal/web/return_target.go",

@@ -34,7 +34,11 @@ var places = []mutation{
 	}},
 	{test: "TestTrustEndsWithAccountChanges",
 		what: "a new password, a sign-out everywhere and the like leave trust alone", edits: []edit{
-			{"internal/store/trusted_networks.go", `AND device_id <> $2 AND`, `AND device_id <> $2 AND $3 = 'revoked' AND`},
+			{
+				"internal/store/trusted_networks.go",
+				`AND device_id <> $2 AND`,
+				`AND device_id <> $2 AND $3 = 'revoked' AND`,
+			},
 			{"internal/store/trusted_networks.go", `AND epoch = $2 AND`, `AND epoch <= $2 AND`},
 			{"internal/device/device.go", `n.Epoch != a.Epoch`, `n.Epoch > a.Epoch`},
 		}},
@@ -105,11 +109,16 @@ var places = []mutation{
 		}},
 	{test: "TestTakingTurnsWithACopiedCookieEndsTrust",
 		what: "the successor of a secret is the same after the minute of the race", edits: []edit{
-			{"internal/device/device.go", `racing && fresh && seal.EqualTokenHash(hash`, `fresh == fresh && seal.EqualTokenHash(hash`},
+			{
+				"internal/device/device.go",
+				`racing && fresh && seal.EqualTokenHash(hash`,
+				`fresh == fresh && seal.EqualTokenHash(hash`,
+			},
 		}},
-	{test: "TestCopiedCookieUsedEveryMinuteEndsTrust", what: "each use of a secret starts the minute again", edits: []edit{
-		{"internal/device/device.go", `longestRace = 5 * time.Minute`, `longestRace = 5 * 24 * time.Hour`},
-	}},
+	{test: "TestCopiedCookieUsedEveryMinuteEndsTrust",
+		what: "each use of a secret starts the minute again", edits: []edit{
+			{"internal/device/device.go", `longestRace = 5 * time.Minute`, `longestRace = 5 * 24 * time.Hour`},
+		}},
 	{test: "TestReusedTrustCookieEndsTrust", what: "the sessions of a browser that was copied live on", edits: []edit{
 		{"internal/store/devices.go", `device_id = $1 AND device_id <> ''`, `device_id = $1 AND device_id = ''`},
 	}},
@@ -215,7 +224,11 @@ var proxies = []mutation{
 	}},
 	{test: "TestOnlyNamedProxiesSupplyTheAddress",
 		what: "the forwarding headers of anybody are believed", edits: []edit{
-			{"internal/origin/resolver.go", `return isFromUnixSocket(r) ||`, `return forwardingInfo(r).HasHeaders() ||`},
+			{
+				"internal/origin/resolver.go",
+				`return isFromUnixSocket(r) ||`,
+				`return forwardingInfo(r).HasHeaders() ||`,
+			},
 		}},
 	{test: "TestOnlyNamedProxiesSupplyTheAddress",
 		what: "what the client wrote to the left of it is believed", edits: []edit{

@@ -47,7 +47,11 @@ var undos = []mutation{
 		{"internal/signin/signin.go", `		err = account.Frozen(a)`, `		err = nil`},
 	}},
 	{test: "TestUndoIsDueAfterTheFreeze", what: "a freeze of 71 hours", edits: []edit{
-		{"internal/enroll/undo.go", `l.DueAt = e.Now().Add(FreezeTime)`, `l.DueAt = e.Now().Add(FreezeTime - time.Hour)`},
+		{
+			"internal/enroll/undo.go",
+			`l.DueAt = e.Now().Add(FreezeTime)`,
+			`l.DueAt = e.Now().Add(FreezeTime - time.Hour)`,
+		},
 	}},
 	{test: "TestUndoIsDueAfterTheFreeze", what: "an undo that is due keeps the password", edits: []edit{
 		{"internal/signin/signin.go", `!a.FrozenUntil.IsZero() && !s.Now().Before(a.FrozenUntil)`, `false`},
@@ -67,11 +71,20 @@ var undos = []mutation{
 		{"internal/challenge/factors.go", `c.emailUntilAnother(a) && hasPrimary(others) || `, ``},
 	}},
 	{test: "TestEmailIsNoSecondStepBesideAnother", what: "recovery codes count as another method", edits: []edit{
-		{"internal/challenge/factors.go", `c.emailUntilAnother(a) && hasPrimary(others) ||`, `c.emailUntilAnother(a) && len(others) > 0 ||`},
+		{
+			"internal/challenge/factors.go",
+			`c.emailUntilAnother(a) && hasPrimary(others) ||`,
+			`c.emailUntilAnother(a) && len(others) > 0 ||`,
+		},
 	}},
-	{test: "TestPersonMayOnlyForbidCodesByEmail", what: "the choice of the person replaces that of the site", edits: []edit{
-		{"internal/challenge/factors.go", `return c.Email.UntilAnother || a.EmailSecondStep`, `return a.EmailSecondStep`},
-	}},
+	{test: "TestPersonMayOnlyForbidCodesByEmail",
+		what: "the choice of the person replaces that of the site", edits: []edit{
+			{
+				"internal/challenge/factors.go",
+				`return c.Email.UntilAnother || a.EmailSecondStep`,
+				`return a.EmailSecondStep`,
+			},
+		}},
 	{test: "TestCodesByEmailAreAllowedWithARecentProofOnly", what: "the choice needs no recent proof", edits: []edit{
 		{"internal/enroll/enroll.go", `	if !who.RecentlyAuthenticated(e.Now()) {
 		return store.Account{}, session.ErrStepUpRequired
@@ -91,12 +104,18 @@ var undos = []mutation{
 	{test: "TestUndoneFactorDoesNotComeBack", what: "what has replaced an undone factor stays", edits: []edit{
 		{"internal/enroll/enroll.go", `replaced = &store.Factor{Method: about.Method, Slot: slot}`, `replaced = nil`},
 	}},
-	{test: "TestUndoneFactorDoesNotComeBack", what: "the link of the replacement brings an undone factor back", edits: []edit{
-		{"internal/enroll/undo.go", `		if !later {`, `		if later || !later {`},
-	}},
-	{test: "TestThiefDoesNotKeepTheAccountFrozen", what: "links at an undone address end, and their freeze does not", edits: []edit{
-		{"internal/enroll/undo.go", `		err := tx.FinishUndo(ctx, l, now)`, `		err := tx.UseEmailLink(ctx, l.TokenHash, now)`},
-	}},
+	{test: "TestUndoneFactorDoesNotComeBack",
+		what: "the link of the replacement brings an undone factor back", edits: []edit{
+			{"internal/enroll/undo.go", `		if !later {`, `		if later || !later {`},
+		}},
+	{test: "TestThiefDoesNotKeepTheAccountFrozen",
+		what: "links at an undone address end, and their freeze does not", edits: []edit{
+			{
+				"internal/enroll/undo.go",
+				`		err := tx.FinishUndo(ctx, l, now)`,
+				`		err := tx.UseEmailLink(ctx, l.TokenHash, now)`,
+			},
+		}},
 	{test: "TestThiefDoesNotKeepTheAccountFrozen", what: "the owner gets the request of the thief", edits: []edit{
 		{"internal/enroll/undo.go", `l.DueAt, l.Language = time.Time{}, ""`, `l.Language = ""`},
 	}},

@@ -261,7 +261,7 @@ func Wrong(code string) string {
 	return string(code[0]+1) + code[1:]
 }
 
-// Log is what a server has logged.
+// Log is what a program has written. It is safe for concurrent use.
 type Log struct {
 	mu sync.Mutex
 	b  bytes.Buffer
