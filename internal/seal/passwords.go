@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	"golang.org/x/crypto/argon2"
-
 	"twostep.example/twostep/internal/fairqueue"
 )
 
@@ -78,7 +76,7 @@ type PasswordHasher struct {
 
 // NewPasswordHasher returns a PasswordHasher that computes at most slots hashes at once (0:
 // GOMAXPROCS) and lets at most queue callers wait (0: 256; negative: none). It needs slots times the
-// memory of the cost, twice that until the garbage is collected.
+// memory of the cost, until some seconds after the last hash.
 func NewPasswordHasher(cost HashCost, slots, queue int) *PasswordHasher {
 	if cost == (HashCost{}) && lowCost.Load() {
 		cost = testCost
@@ -87,7 +85,7 @@ func NewPasswordHasher(cost HashCost, slots, queue int) *PasswordHasher {
 	p := &PasswordHasher{
 		params:   argon2Params{memoryKiB: cost.MemoryKiB, passes: cost.Passes, threads: 1},
 		queue:    fairqueue.New(slots, queue),
-		hashFunc: argon2.IDKey,
+		hashFunc: new(blockCache).idKey,
 	}
 	// The tag is random, so that the dummy matches no password even if Verify forgets to check
 	// hasHash.
