@@ -21,7 +21,7 @@ func TestSweepKeepsEvents(t *testing.T) {
 		s.events = &audit.Log{Store: s.store, Now: func() time.Time { return clock }, Logger: s.log}
 		sweep := func(at time.Time) {
 			t.Helper()
-			if err := s.sweepOnce(t.Context(), at); err != nil {
+			if _, err := s.deleteExpired(t.Context(), at); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	"twostep.example/twostep/internal/fault"
 	"twostep.example/twostep/internal/forwardauth"
 	"twostep.example/twostep/internal/render"
 )
@@ -79,27 +78,17 @@ func (s *Server) compareClock(ctx context.Context, now func() time.Time) error {
 	return s.store.AdvanceLatestTime(ctx, now())
 }
 
-// watchDatabase records the latest time, compares the clock and looks for changes that PostgreSQL has lost, until ctx
-// ends.
-func (s *Server) watchDatabase(ctx context.Context) {
-	failures := &fault.Log{
-		Logger: s.log, Now: s.now, Failing: "the clock cannot be compared, and lost changes cannot be noticed",
-		Working: "the clock is compared again, and lost changes are noticed",
-	}
-	interval := func() time.Duration {
-		if s.clockIsWrong() {
-			return clockRetry
-		}
-		return clockInterval
-	}
-	for err := error(nil); waitLogging(ctx, failures, err, interval()); {
-		err = errors.Join(s.checkClock(ctx, s.now), s.checkLost(ctx))
-	}
+// watchDatabase records the latest time, compares the clock and looks for changes that PostgreSQL has lost. It returns
+// how many are lost.
+func (s *Server) watchDatabase(ctx context.Context) (lost int64, err error) {
+	err = s.checkClock(ctx, s.now)
+	lost, failed := s.checkLost(ctx)
+	return lost, errors.Join(err, failed)
 }
 
-// checkLost logs an error if the database has lost changes that it had committed. It returns an error if the database
-// cannot be used.
-func (s *Server) checkLost(ctx context.Context) error {
+// checkLost logs an error if the database has lost changes that it had committed, and returns their number. It returns
+// an error if the database cannot be used.
+func (s *Server) checkLost(ctx context.Context) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	lost, err := s.store.LostEvents(ctx)
@@ -107,7 +96,7 @@ func (s *Server) checkLost(ctx context.Context) error {
 		s.log.Error("the database has lost changes that it had committed: a replica without them has taken over. Used "+
 			"codes and ended sessions may be valid again: run `twostep restored`", "events", lost)
 	}
-	return err
+	return int64(lost), err
 }
 
 // checkClock records the latest time, and compares the clock if it is that of the machine. It logs an error when the

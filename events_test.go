@@ -60,7 +60,7 @@ var withoutEvent = map[string]string{
 	"Accounts.EndTrust":         "part of the change that ends trust",
 
 	"Sessions.Replace": "part of a change of password or factors", "Sessions.EndOthers": "likewise",
-	"Sessions.Reauthenticate": "part of Attempt.Verify", "Sessions.Get": "notes when a session was used last", "Sessions.GetByID": "likewise",
+	"Sessions.Reauthenticate": "part of Attempt.Verify", "Sessions.Get": "notes when a session was used last", "Sessions.GetByID": "likewise", "Sessions.RecordUses": "likewise", "Sessions.FindBy": "likewise",
 
 	"Challenges.Cancel": "ends an attempt in which nothing was proven", "Challenges.SpendText": "counts",
 	"Challenges.BeginPending": "asks for the proof of a factor, whose own event follows",
@@ -460,7 +460,10 @@ var acts = []act{
 		_, err := w.services.Enrollments.Undo(w.Context(), enroll.UndoRequest{Token: token, Password: annaWord}, here)
 		w.must(err)
 		w.advance(enroll.FreezeTime)
-		return func() error { return w.services.Enrollments.ApplyDueUndos(w.Context()) }
+		return func() error {
+			_, err := w.services.Enrollments.ApplyDueUndos(w.Context())
+			return err
+		}
 	}, []audit.Kind{audit.ChangeUndone}, audit.TypeSystem, nil},
 	{"Enrollments.SetEmailSecondStep", func(w *walk) func() error {
 		who := w.in()

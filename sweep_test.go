@@ -18,7 +18,7 @@ func TestSweepFollowsTheClock(t *testing.T) {
 		now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 		sweep := func(at time.Time) {
 			t.Helper()
-			if err := s.sweepOnce(t.Context(), at); err != nil {
+			if _, err := s.deleteExpired(t.Context(), at); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -37,6 +37,7 @@ import (
 	"twostep.example/twostep/internal/outbox"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
@@ -64,6 +65,7 @@ type Server struct {
 	readiness readiness
 	stop      context.CancelFunc // ends the work behind the pages
 	work      sync.WaitGroup
+	jobs      []*job
 }
 
 // New opens the database, updates its schema and starts background work: it sends queued messages and logout tokens,
@@ -219,94 +221,58 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 	s.stop = stop
 	if !o.NoBackgroundWork {
 		s.work.Go(func() { out.Run(running) })
-		s.work.Go(func() { s.sweep(running) })
-		s.work.Go(func() { s.watchDatabase(running) })
-		s.work.Go(func() { s.applyDueUndos(running) })
-		s.work.Go(func() { s.provider.RunBackChannelLogout(running) })
+		s.jobs = s.backgroundJobs()
+		for _, j := range s.jobs {
+			s.work.Go(func() { s.repeat(running, j) })
+		}
 	}
 	return s, nil
 }
 
-const (
-	sweepInterval = 10 * time.Minute
-	sweepPause    = time.Minute // after a failure
-	// sweepTimeout limits one sweep. What is left is deleted by the next one: each statement is a transaction.
-	sweepTimeout = time.Minute
-	// undoInterval is how often undos that are due are looked for.
-	undoInterval = 10 * time.Second
-)
-
-// sweep deletes old rows until ctx ends.
-func (s *Server) sweep(ctx context.Context) {
-	failures := &fault.Log{
-		Logger: s.log, Now: s.now, Failing: "expired data cannot be deleted", Working: "expired data is deleted again",
-	}
-	for {
-		limited, stop := context.WithTimeout(ctx, sweepTimeout)
-		err := s.sweepOnce(limited, s.now())
-		stop()
-		pause := sweepInterval
-		if err != nil {
-			pause = sweepPause
-		}
-		if !waitLogging(ctx, failures, err, pause) {
-			return
-		}
-	}
-}
-
-// applyDueUndos lets requested undos take effect until ctx ends.
-func (s *Server) applyDueUndos(ctx context.Context) {
-	failures := &fault.Log{
-		Logger: s.log, Now: s.now, Failing: "changes cannot be undone when they are due",
-		Working: "changes are undone again when they are due",
-	}
-	for {
-		limited, stop := context.WithTimeout(ctx, undoInterval)
-		err := s.services.Enrollments.ApplyDueUndos(limited)
-		stop()
-		if !waitLogging(ctx, failures, err, undoInterval) {
-			return
-		}
+// backgroundJobs returns the work that this server repeats while it runs, beside the outbox.
+func (s *Server) backgroundJobs() []*job {
+	return []*job{
+		{
+			name: "expired", interval: 10 * time.Minute, retry: time.Minute, timeout: 10 * time.Minute,
+			run:     func(ctx context.Context) (int64, error) { return s.deleteExpired(ctx, s.now()) },
+			failing: "expired data cannot be deleted", working: "expired data is deleted again",
+		},
+		{
+			name: "undo", interval: 10 * time.Second, timeout: requestTime, run: s.services.Enrollments.ApplyDueUndos,
+			failing: "changes cannot be undone when they are due", working: "changes are undone again when they are due",
+		},
+		{
+			name: "logout", interval: 2 * time.Second, timeout: requestTime, run: s.provider.DeliverLogoutTokens,
+			failing: "logout tokens cannot be sent: the database fails", working: "logout tokens are sent again",
+		},
+		{
+			name: "last_seen", interval: session.RecordInterval, timeout: requestTime,
+			run: s.services.Sessions.RecordUses,
+		},
+		{
+			name: "clock", interval: clockInterval, retry: clockRetry, timeout: requestTime, run: s.watchDatabase,
+			soon:    s.clockIsWrong,
+			failing: "the clock cannot be compared, and lost changes cannot be noticed",
+			working: "the clock is compared again, and lost changes are noticed",
+		},
 	}
 }
 
-// waitLogging records the result of some background work, and waits before the next run. It returns false once ctx has
-// ended; then an error is no failure.
-func waitLogging(ctx context.Context, failures *fault.Log, err error, pause time.Duration) bool {
-	switch {
-	case err == nil:
-		failures.Worked()
-	case ctx.Err() == nil:
-		failures.Failed(err)
-	}
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(pause):
-		return true
-	}
-}
-
-// sweepOnce deletes rows that have expired at now. Guesses and security events are deleted by a time that follows the
-// clock by at most one day per call. Otherwise a clock that jumps a year ahead and back would renew the guess budget of
-// every attacker and delete their events.
-func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
+// deleteExpired deletes rows that have expired at now, and returns their number. Guesses and security events are deleted
+// by a time that follows the clock by at most one day per call. Otherwise a clock that jumps a year ahead and back would
+// renew the guess budget of every attacker and delete their events.
+func (s *Server) deleteExpired(ctx context.Context, now time.Time) (int64, error) {
 	const day = 24 * time.Hour
 	before := func(d time.Duration) time.Time { return now.Add(-d) }
 	follows, err := s.store.AdvanceSweepTime(ctx, now, day)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	old := store.Cutoffs{
+	auditDays := time.Duration(max(s.options.AuditDays, leastAuditDays))
+	return s.store.DeleteExpired(ctx, store.Cutoffs{
 		Now: now, Ended: before(day), Trust: before(2 * trust.MaxTTL), Guesses: follows.Add(-odds.Year - day),
-	}
-	_, err = s.store.DeleteExpired(ctx, old)
-	for more := int64(1); more > 0 && err == nil; {
-		days := time.Duration(max(s.options.AuditDays, leastAuditDays))
-		more, err = s.store.PruneAudit(ctx, follows.Add(-days*day), old.Ended)
-	}
-	return err
+		Events: follows.Add(-auditDays * day),
+	})
 }
 
 // Close waits for messages that are being sent, and closes the database. Call it after the HTTP server has ended. It
@@ -314,6 +280,9 @@ func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
 func (s *Server) Close() error {
 	s.stop()
 	s.work.Wait()
+	ctx, stop := context.WithTimeout(context.Background(), requestTime)
+	defer stop()
+	_, _ = s.services.Sessions.RecordUses(ctx) // it has logged the error
 	return s.store.Close()
 }
 

@@ -228,23 +228,26 @@ func (e *Enrollments) Object(ctx context.Context, who session.Session, from orig
 
 // ApplyDueUndos lets the undos take effect whose FreezeTime has passed. Call it often: until it has run, the accounts
 // stay frozen. Servers that share a database may call it at the same time.
-func (e *Enrollments) ApplyDueUndos(ctx context.Context) error {
+func (e *Enrollments) ApplyDueUndos(ctx context.Context) (applied int64, err error) {
 	due, err := e.Store.ListDueUndos(ctx, e.Now(), dueUndos)
 	if err != nil {
-		return fmt.Errorf("enroll: due undos: %w", err)
+		return 0, fmt.Errorf("enroll: due undos: %w", err)
 	}
 	var failed error
 	for _, l := range due {
 		from := origin.Origin{Language: l.Language}
 		err := e.Store.Tx(ctx, func(tx *store.DB) error { return e.undoChange(ctx, tx, l, audit.System(), from) })
-		if err != nil && !errors.Is(err, store.ErrNotFound) { // not found: another server has applied it
+		switch {
+		case err == nil:
+			applied++
+		case !errors.Is(err, store.ErrNotFound): // not found: another server has applied it
 			failed = errors.Join(failed, fmt.Errorf("enroll: undo of account %s: %w", l.AccountID, err))
 		}
 	}
 	if len(due) > 0 {
 		e.Accounts.NotifyOutbox()
 	}
-	return failed
+	return applied, failed
 }
 
 // undoChange undoes the change of a link. The change was made by somebody with the password, so undoChange also removes

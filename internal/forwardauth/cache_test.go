@@ -1,37 +1,51 @@
 package forwardauth
 
 import (
+	"strconv"
 	"testing"
 	"time"
-
-	"twostep.example/twostep/internal/grant"
 )
 
-// Allowed requests are cached for a second, unless their data has changed since it was read, even if the change came
-// before they were put into the cache.
-func TestAllowCache(t *testing.T) {
+// A decision is found in its generation and in the next one, at its host only. A clock that was set back begins a
+// generation.
+func TestAllowCacheForgets(t *testing.T) {
 	var cache allowCache
-	read := dataVersion{readAt: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}
-	known, other := cacheKey{origin: "https://wiki.example"}, cacheKey{origin: "https://files.example"}
-	cache.put(known, read, identityHeaders{"Remote-User": {"anna"}})
-	for _, c := range []struct {
-		name    string
-		of      cacheKey
-		after   time.Duration
-		changed bool
-		want    bool
-	}{
-		{"at once", known, 0, false, true},
-		{"another host", other, 0, false, false},
-		{"within a second", known, cacheTTL - time.Nanosecond, false, true},
-		{"a second later", known, cacheTTL, false, false},
-		{"with the clock set back", known, -time.Nanosecond, false, false},
-		{"after a change", known, 0, true, false},
-	} {
-		asked := false
-		said, ok := cache.get(c.of, dataVersion{readAt: read.readAt.Add(c.after)}, func(grant.Basis) bool { asked = true; return c.changed })
-		if ok != c.want || ok && said["Remote-User"][0] != "anna" || ok && !asked {
-			t.Errorf("%s: cached %v, want %v; checked for changes: %v", c.name, ok, c.want, asked)
+	now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	key := func(n int) cacheKey { return cacheKey{origin: "https://wiki" + strconv.Itoa(n) + ".example"} }
+	put := func(n int, after time.Duration) {
+		cache.put(key(n), &cacheEntry{headers: identityHeaders{strconv.Itoa(n)}}, now.Add(after))
+	}
+	has := func(want ...int) {
+		t.Helper()
+		for n := range 6 {
+			wanted := false
+			for _, one := range want {
+				wanted = wanted || one == n
+			}
+			if entry := cache.get(key(n)); (entry != nil) != wanted || wanted && entry.headers[0] != strconv.Itoa(n) {
+				t.Errorf("decision %d: %v, want %v", n, entry, wanted)
+			}
 		}
+	}
+	put(1, 0)
+	put(2, cacheGeneration-time.Nanosecond)
+	has(1, 2)
+	put(3, cacheGeneration)
+	has(1, 2, 3)
+	put(4, 2*cacheGeneration)
+	has(3, 4)
+	put(5, 0) // the clock was set back
+	has(4, 5)
+}
+
+// The cache holds no more than two full generations.
+func TestAllowCacheIsBounded(t *testing.T) {
+	var cache allowCache
+	now, entry := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC), new(cacheEntry)
+	for n := range 3*cacheMaxEntries + 1 {
+		cache.put(cacheKey{origin: strconv.Itoa(n)}, entry, now)
+	}
+	if len(cache.young) != 1 || len(cache.old) != cacheMaxEntries {
+		t.Errorf("%d and %d decisions, want 1 and %d", len(cache.young), len(cache.old), cacheMaxEntries)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"strings"
 	"unicode"
@@ -29,7 +28,7 @@ func hostScopes() []string { return []string{"email", "profile", "groups"} }
 
 // respond decides about a request and answers the proxy.
 func (a *Authorizer) respond(
-	w http.ResponseWriter, r *http.Request, cl client.Client, req proxiedRequest, version dataVersion,
+	w http.ResponseWriter, r *http.Request, cl client.Client, req proxiedRequest, basis grant.Basis,
 ) error {
 	d, err := a.decide(r, cl, req)
 	switch {
@@ -37,12 +36,12 @@ func (a *Authorizer) respond(
 		return err
 	case d.step == grant.StepIssueCode:
 		headers := newIdentityHeaders(d.AuthProgress, cl.HeaderEncoding)
-		version.basis = version.basis.Of(d.grant, *d.Session)
-		a.cache.put(a.cacheKeyFor(r, req), version, headers)
+		basis = a.Grants.OfSession(basis, d.AuthProgress, d.grant, a.Sessions.UseInterval())
+		a.cache.put(a.cacheKeyFor(r, req), &cacheEntry{basis, headers}, a.Grants.Now())
 		headers.write(w)
 		return nil
 	case isPublic(cl, r, req):
-		noIdentity().write(w)
+		new(identityHeaders).write(w) // also if somebody is signed in and may not use the app
 		return nil
 	case d.step == grant.StepError:
 		if d.Session != nil && req.isNavigation(r) { // one event per page, not one for each image
@@ -88,7 +87,7 @@ func (a *Authorizer) hostSession(
 	if token == "" {
 		return nil, "", nil
 	}
-	g, err := a.Grants.FindGrantByHostToken(r.Context(), token)
+	g, found, err := a.Grants.FindHostSession(r.Context(), a.Sessions, token)
 	if errors.Is(err, grant.ErrInvalid) {
 		return nil, "", nil
 	}
@@ -98,19 +97,16 @@ func (a *Authorizer) hostSession(
 	if g.ClientID != cl.ID || g.RedirectURI() != req.redirectURI() {
 		return nil, "", nil // the cookie belongs to another host
 	}
-	found, err := a.Sessions.GetByID(r.Context(), g.SessionID)
-	if errors.Is(err, session.ErrNoSession) {
-		return nil, "", nil
-	}
-	if err != nil || found.Account.ID != g.AccountID {
-		return nil, "", err
-	}
 	return &found, g.ID, nil
 }
 
-// identityHeaders are the response headers with the person's data. All of them are always present, if necessary
-// empty, so that a proxy that copies them replaces forged ones of the client.
-type identityHeaders map[string][]string
+// identityHeaders are the values of the response headers with the person's data. All of them are always present, if
+// necessary empty, so that a proxy that copies them replaces forged ones of the client.
+type identityHeaders [len(identityHeaderNames)]string
+
+var identityHeaderNames = [...]string{
+	"Remote-User", "Remote-Email", "Remote-Name", "Remote-Groups", "Remote-Amr", "Remote-Acr",
+}
 
 func newIdentityHeaders(p grant.AuthProgress, encoding string) identityHeaders {
 	who := p.Session.Account
@@ -119,25 +115,16 @@ func newIdentityHeaders(p grant.AuthProgress, encoding string) identityHeaders {
 		groups[i] = encodeHeader(encoding, group)
 	}
 	return identityHeaders{
-		"Remote-User":   {stripControl(p.Subject)},
-		"Remote-Email":  {encodeHeader(encoding, who.Email)},
-		"Remote-Name":   {encodeHeader(encoding, who.Name)},
-		"Remote-Groups": {strings.Join(groups, ",")},
-		"Remote-Amr":    {strings.Join(p.Session.AMR, " ")},
-		"Remote-Acr":    {p.Session.Level().ACR()},
+		stripControl(p.Subject), encodeHeader(encoding, who.Email), encodeHeader(encoding, who.Name),
+		strings.Join(groups, ","), strings.Join(p.Session.AMR, " "), p.Session.Level().ACR(),
 	}
 }
 
-// noIdentity returns the identity headers of a public request of somebody who is not signed in, or may not use the app.
-func noIdentity() identityHeaders {
-	return identityHeaders{
-		"Remote-User": {""}, "Remote-Email": {""}, "Remote-Name": {""}, "Remote-Groups": {""}, "Remote-Amr": {""},
-		"Remote-Acr": {""},
+func (h *identityHeaders) write(w http.ResponseWriter) {
+	header := w.Header()
+	for i, name := range identityHeaderNames {
+		header[name] = h[i : i+1 : i+1] // shared by all requests, so nobody may change or extend it
 	}
-}
-
-func (h identityHeaders) write(w http.ResponseWriter) {
-	maps.Copy(w.Header(), h)
 	w.WriteHeader(http.StatusOK)
 }
 

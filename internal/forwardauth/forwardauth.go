@@ -5,9 +5,8 @@
 //	                              └─ 401 or 302 ─▶ /auth/start ─▶ sign in ─▶ HOST/.twostep/enter ─▶ 200
 //
 // The session cookie stays on the sign-in server. Each host has its own cookie, which belongs to a grant of the
-// host's client, and so ends with the session. Allowed requests are cached until this server changes something
-// they depend on, and for a second at most, since another server may have changed it. Every error denies the
-// request.
+// host's client, and so ends with the session. Allowed requests are cached until something changes that they
+// depend on. Every error denies the request.
 package forwardauth
 
 import (
@@ -81,7 +80,7 @@ func (a *Authorizer) check(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return a.writeRejected(w, r, req, err)
 	}
-	version := a.currentVersion()
+	basis := a.Grants.Basis()
 	cl, err := a.findClientByHost(r.Context(), req.host)
 	if errors.Is(err, client.ErrNotFound) {
 		return a.writeRejected(w, r, req, errUnknownHost)
@@ -90,7 +89,7 @@ func (a *Authorizer) check(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if req.path() != callbackPath {
-		return a.respond(w, r, cl, req, version)
+		return a.respond(w, r, cl, req, basis)
 	}
 	if req.noRedirect { // the proxy calls again without reply=401; the callback never reaches the app
 		return a.writeText(w, r, http.StatusUnauthorized, "forward.signin")

@@ -54,6 +54,7 @@ type Grants struct {
 	Issuer     string     // the public URL
 
 	signingKeys signingKeys
+	polling     polling
 	pkceUsers   sync.Map               // ids of clients that are known to use PKCE
 	salt        atomic.Pointer[string] // for pairwise subject identifiers
 }

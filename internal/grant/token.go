@@ -259,15 +259,22 @@ func (g *Grants) IssueHostToken(ctx context.Context, grant Grant) (token string,
 	return token, nil
 }
 
-// FindGrantByHostToken returns the grant of the cookie of a host behind a reverse proxy. It returns ErrInvalid
-// if there is no live one.
-func (g *Grants) FindGrantByHostToken(ctx context.Context, token string) (Grant, error) {
-	row, grantRow, err := g.Store.FindLiveToken(ctx, seal.HashToken(token), g.Now())
-	if errors.Is(err, store.ErrNotFound) || err == nil && row.Kind != store.ForwardAuthToken {
-		return Grant{}, ErrInvalid
+// FindHostSession returns the grant of the cookie of a host behind a reverse proxy, and its session, whose use it
+// records. It returns ErrInvalid if there is no live one.
+func (g *Grants) FindHostSession(
+	ctx context.Context, sessions *session.Sessions, token string,
+) (grant Grant, who session.Session, err error) {
+	var row store.Grant
+	who, err = sessions.FindBy(ctx, func(idle, now time.Time) (s store.Session, a store.Account, err error) {
+		row, s, a, err = g.Store.FindHostSession(ctx, seal.HashToken(token), idle, now)
+		return s, a, err
+	})
+	if errors.Is(err, session.ErrNoSession) {
+		return grant, who, ErrInvalid
 	}
 	if err != nil {
-		return Grant{}, fmt.Errorf("grant: find host token: %w", err)
+		return grant, who, err
 	}
-	return grantFromRow(grantRow)
+	grant, err = grantFromRow(row)
+	return grant, who, err
 }

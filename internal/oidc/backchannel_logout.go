@@ -10,40 +10,16 @@ import (
 	"sync"
 	"time"
 
-	"twostep.example/twostep/internal/fault"
 	"twostep.example/twostep/internal/grant"
 )
 
-const (
-	backChannelInterval = 2 * time.Second // between deliveries
-	backChannelTimeout  = 5 * time.Second // of one request, and of one use of the database
-)
+// backChannelTimeout limits one request, and one use of the database.
+const backChannelTimeout = 5 * time.Second
 
-// RunBackChannelLogout sends logout tokens until ctx is done (OpenID Connect Back-Channel Logout 2.5). Servers
-// that share a database share the work.
-func (p *Provider) RunBackChannelLogout(ctx context.Context) {
-	failures := &fault.Log{
-		Logger: p.Grants.Log, Now: p.Grants.Now, Failing: "logout tokens cannot be sent: the database fails",
-		Working: "logout tokens are sent again",
-	}
-	for tick := time.NewTicker(backChannelInterval); ; {
-		select {
-		case <-ctx.Done():
-			tick.Stop()
-			return
-		case <-tick.C:
-			if err := p.DeliverLogoutTokens(ctx); err == nil {
-				failures.Worked()
-			} else if ctx.Err() == nil {
-				failures.Failed(err)
-			}
-		}
-	}
-}
-
-// DeliverLogoutTokens sends all logout tokens that are due, concurrently, and waits for the responses. It returns the
-// error of the database, after it has sent those that it could claim.
-func (p *Provider) DeliverLogoutTokens(ctx context.Context) error {
+// DeliverLogoutTokens sends all logout tokens that are due, concurrently, and waits for the responses (OpenID Connect
+// Back-Channel Logout 2.5). Call it often; servers that share a database share the work. It returns how many it has
+// sent, and the error of the database, after it has sent those that it could claim.
+func (p *Provider) DeliverLogoutTokens(ctx context.Context) (sent int64, err error) {
 	limited, stop := context.WithTimeout(ctx, backChannelTimeout)
 	list, err := p.Grants.ClaimLogoutTokens(limited)
 	stop()
@@ -52,7 +28,7 @@ func (p *Provider) DeliverLogoutTokens(ctx context.Context) error {
 		group.Go(func() { p.deliverLogoutToken(ctx, t) })
 	}
 	group.Wait()
-	return err
+	return int64(len(list)), err
 }
 
 func (p *Provider) deliverLogoutToken(ctx context.Context, t grant.LogoutToken) {

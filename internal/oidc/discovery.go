@@ -1,13 +1,13 @@
 package oidc
 
 import (
+	"context"
 	"net/http"
 	"slices"
 
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
-	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
 )
 
@@ -25,11 +25,12 @@ var clientAuthMethods = []string{"client_secret_basic", "client_secret_post", "p
 
 // discovery returns the provider's metadata (OpenID Connect Discovery 3, RFC 8414 2).
 func (p *Provider) discovery(w http.ResponseWriter, r *http.Request) error {
-	clients := p.Grants.Clients.LastKnown(r.Context())
-	render.AllowCORS(w)
-	w.Header().Set("Cache-Control", "public, max-age=300")
-	w.Header().Del("Vary")
-	return render.JSON(w, http.StatusOK, map[string]any{
+	return p.metadata.serve(w, r, p.Grants, func() (any, error) { return p.metadataFields(r.Context()), nil })
+}
+
+func (p *Provider) metadataFields(ctx context.Context) map[string]any {
+	clients := p.Grants.Clients.LastKnown(ctx)
+	return map[string]any{
 		"issuer":                                           p.Grants.Issuer,
 		"authorization_endpoint":                           p.absoluteURL(authorizePath),
 		"token_endpoint":                                   p.absoluteURL(tokenPath),
@@ -45,7 +46,7 @@ func (p *Provider) discovery(w http.ResponseWriter, r *http.Request) error {
 		"response_modes_supported":                         responseModes,
 		"grant_types_supported":                            grantTypes(clients),
 		"subject_types_supported":                          []string{"public", "pairwise"},
-		"id_token_signing_alg_values_supported":            p.Grants.SigningAlgorithms(r.Context()),
+		"id_token_signing_alg_values_supported":            p.Grants.SigningAlgorithms(ctx),
 		"token_endpoint_auth_methods_supported":            clientAuthMethods,
 		"token_endpoint_auth_signing_alg_values_supported": []string{"ES256", "RS256", "PS256", "EdDSA"},
 		"code_challenge_methods_supported":                 []string{"S256"},
@@ -63,7 +64,7 @@ func (p *Provider) discovery(w http.ResponseWriter, r *http.Request) error {
 		"client_id_metadata_document_supported":          p.Grants.Documents != nil,
 		"backchannel_logout_supported":                   true,
 		"backchannel_logout_session_supported":           true,
-	})
+	}
 }
 
 // responseTypes returns the response types that an app may use.
@@ -106,12 +107,5 @@ func (p *Provider) reachableACRs() (reachable []string) {
 
 // jwks returns the public signing keys. A new key is published a day before it signs.
 func (p *Provider) jwks(w http.ResponseWriter, r *http.Request) error {
-	set, err := p.Grants.PublicJWKS(r.Context())
-	if err != nil {
-		return err
-	}
-	render.AllowCORS(w)
-	w.Header().Set("Cache-Control", "public, max-age=300")
-	w.Header().Del("Vary")
-	return render.JSON(w, http.StatusOK, set)
+	return p.keySet.serve(w, r, p.Grants, func() (any, error) { return p.Grants.PublicJWKS(r.Context()) })
 }

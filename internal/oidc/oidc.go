@@ -31,6 +31,8 @@ type Provider struct {
 	Methods  []factor.Method
 	Pages    *render.Renderer
 
+	metadata, keySet document
+
 	droppedGroups sync.Map // app and group of each line that was logged by mapGroups
 }
 

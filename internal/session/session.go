@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"twostep.example/twostep/internal/account"
@@ -30,16 +29,8 @@ var (
 	ErrStepUpRequired = errors.New("authentication is too old")
 )
 
-const (
-	// touchInterval is the precision of LastSeenAt. It avoids a write on every request.
-	touchInterval = time.Minute
-	// touchTimeout is how long a request waits for the database to record its use. The request goes on without it.
-	touchTimeout = time.Second
-	// touchPause is how long no use is recorded after one could not be, so that requests do not wait one by one.
-	touchPause = 5 * time.Second
-	// FreshFor is how old the last full authentication may be to change a factor, the address or the password.
-	FreshFor = 10 * time.Minute
-)
+// FreshFor is how old the last full authentication may be to change a factor, the address or the password.
+const FreshFor = 10 * time.Minute
 
 // Sessions is the service for the sessions of all accounts.
 type Sessions struct {
@@ -50,10 +41,10 @@ type Sessions struct {
 	Absolute time.Duration // a session ends after this time in any case
 	// StaySignedIn lets the person choose whether the cookie of a session is persistent.
 	StaySignedIn bool
-	// Faults gets the uses that could not be recorded.
+	// Faults gets the errors of RecordUses.
 	Faults *fault.Log
 
-	failedAt atomic.Int64 // when a use could not be recorded last, Unix milliseconds; 0: it could
+	uses uses
 }
 
 // Session is a sign-in of one person in one browser.
@@ -62,7 +53,7 @@ type Session struct {
 	Account         Account
 	StartedAt       time.Time
 	AuthenticatedAt time.Time // when both steps were last taken; zero if trust skipped the second
-	LastSeenAt      time.Time // to within touchInterval
+	LastSeenAt      time.Time // to within UseInterval and recordInterval
 	ExpiresAt       time.Time // at the latest
 	Persistent      bool      // the browser keeps the cookie until ExpiresAt, also when it is closed
 	AMR             []string  // authentication method references (RFC 8176)
@@ -215,34 +206,34 @@ func (s *Sessions) Get(ctx context.Context, token string) (Session, error) {
 	if token == "" {
 		return Session{}, ErrNoSession
 	}
-	now := s.Now()
-	row, a, err := s.Store.FindSession(ctx, seal.HashToken(token), now.Add(-s.Idle), now)
-	return s.used(ctx, row, a, err)
+	return s.FindBy(ctx, func(idle, now time.Time) (store.Session, store.Account, error) {
+		return s.Store.FindSession(ctx, seal.HashToken(token), idle, now)
+	})
 }
 
-// GetByID returns the live session with this id and records its use, for a request that a reverse proxy asks
-// about. It returns ErrNoSession if there is none.
+// GetByID returns the live session with this id and records its use. It returns ErrNoSession if there is none.
 func (s *Sessions) GetByID(ctx context.Context, id string) (Session, error) {
-	now := s.Now()
-	row, a, err := s.Store.GetSession(ctx, id, now.Add(-s.Idle), now)
-	return s.used(ctx, row, a, err)
+	return s.FindBy(ctx, func(idle, now time.Time) (store.Session, store.Account, error) {
+		return s.Store.GetSession(ctx, id, idle, now)
+	})
 }
 
-// used returns a session that was found, and records its use at most once per touchInterval. It returns
-// ErrNoSession if err is store.ErrNotFound. While the database cannot be written, the session goes on; it ends
-// Idle after the last use that was recorded.
-func (s *Sessions) used(ctx context.Context, row store.Session, a store.Account, err error) (Session, error) {
+// FindBy returns the session that read finds, and records its use. read returns a session that is live at now and was
+// last seen at idle or later. FindBy returns ErrNoSession if read returns store.ErrNotFound.
+func (s *Sessions) FindBy(
+	ctx context.Context, read func(idle, now time.Time) (store.Session, store.Account, error),
+) (Session, error) {
+	s.recordOverdueUses(ctx)
 	now := s.Now()
+	row, a, err := read(now.Add(-s.Idle), now)
 	if errors.Is(err, store.ErrNotFound) {
 		return Session{}, ErrNoSession
 	}
 	if err != nil {
 		return Session{}, fmt.Errorf("session: get: %w", err)
 	}
-	if now.Sub(row.LastSeenAt) >= min(touchInterval, s.Idle/2) {
-		if err := s.touch(ctx, row.ID, now); err != nil {
-			return Session{}, fmt.Errorf("session: touch: %w", err)
-		}
+	if now.Sub(row.LastSeenAt) >= s.UseInterval() {
+		s.uses.add(row.ID, now)
 	}
 	found := sessionFromRow(row)
 	found.Account = Account{
@@ -256,27 +247,6 @@ func (s *Sessions) used(ctx context.Context, row store.Session, a store.Account,
 	}
 	found.epoch = a.Epoch
 	return found, nil
-}
-
-// touch records a use of the session. An error that passes is logged and not returned.
-func (s *Sessions) touch(ctx context.Context, id string, now time.Time) error {
-	failedAt := s.failedAt.Load()
-	if wait := now.Sub(time.UnixMilli(failedAt)); failedAt != 0 && wait >= 0 && wait < touchPause {
-		return nil
-	}
-	ctx, stop := context.WithTimeout(ctx, touchTimeout)
-	defer stop()
-	err := s.Store.TouchSession(ctx, id, now)
-	switch {
-	case fault.Temporary(err):
-		s.failedAt.Store(now.UnixMilli())
-		s.Faults.Failed(err)
-		return nil
-	case err == nil && failedAt != 0:
-		s.failedAt.Store(0)
-		s.Faults.Worked()
-	}
-	return err
 }
 
 func sessionFromRow(row store.Session) Session {

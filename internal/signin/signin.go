@@ -100,7 +100,7 @@ func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) 
 // applyDueUndo lets the due undo of an account take effect, which removes its password. It returns
 // account.ErrCredentials then, and another error if the undo could not take effect.
 func (s *SignIns) applyDueUndo(ctx context.Context, a store.Account) error {
-	failed := s.Enrollments.ApplyDueUndos(ctx) // those of other accounts may fail
+	_, failed := s.Enrollments.ApplyDueUndos(ctx) // those of other accounts may fail
 	now, err := s.Store.GetAccount(ctx, a.ID)
 	if err != nil {
 		return fmt.Errorf("signin: due undo: %w", err)

@@ -92,7 +92,7 @@ func TestUndoneAddressEndsTheFreezeOfTheThief(t *testing.T) {
 		h.wantErr("undo the address", h.undo(address, annaPassword), nil)
 		h.resetTo("brand new horse")
 		h.advance(enroll.FreezeTime + time.Minute)
-		if err := h.Enrollments.ApplyDueUndos(h.Context()); err != nil {
+		if _, err := h.Enrollments.ApplyDueUndos(h.Context()); err != nil {
 			h.Fatal(err)
 		}
 		if _, err := h.start(annaEmail, "brand new horse", home); err != nil {

@@ -121,7 +121,7 @@ func TestUndoOfAUsedFactorFreezes(t *testing.T) {
 		}
 		apply := func() {
 			h.Helper()
-			if err := h.Enrollments.ApplyDueUndos(h.Context()); err != nil {
+			if _, err := h.Enrollments.ApplyDueUndos(h.Context()); err != nil {
 				h.Fatal(err)
 			}
 		}
@@ -200,7 +200,7 @@ func TestFrozenAccount(t *testing.T) {
 		}
 		h.wantErr("the link afterwards", h.undo(token, annaPassword), account.ErrLink)
 		h.advance(enroll.FreezeTime)
-		if err := h.Enrollments.ApplyDueUndos(h.Context()); err != nil {
+		if _, err := h.Enrollments.ApplyDueUndos(h.Context()); err != nil {
 			h.Fatal(err)
 		}
 		if n := storetest.CountRows(t, h.url, "factors"); n != 1 {
@@ -363,7 +363,7 @@ func TestUndoneAddressEndsLaterLinks(t *testing.T) {
 		}
 		h.wantUndoFrozen(h.linkTokenTo(annaEmail), annaPassword) // the password has changed since: it was canceled
 		h.advance(enroll.FreezeTime)
-		if err := h.Enrollments.ApplyDueUndos(h.Context()); err != nil {
+		if _, err := h.Enrollments.ApplyDueUndos(h.Context()); err != nil {
 			h.Fatal(err)
 		}
 		if n := storetest.CountRows(t, h.url, "factors"); n != 0 {

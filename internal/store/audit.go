@@ -113,24 +113,3 @@ func (db *DB) CountAudit(ctx context.Context, scope string, ends time.Time, limi
 	}
 	return used, err
 }
-
-// PruneAudit deletes up to 500 events older than before and up to 500 counters that ended before countersEnded. It
-// returns the number of deleted rows. Call it until that is 0.
-func (db *DB) PruneAudit(ctx context.Context, before, countersEnded time.Time) (sum int64, err error) {
-	for _, one := range []struct {
-		query  string
-		before time.Time
-	}{
-		{`DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE time < $1 ORDER BY time LIMIT 500)`,
-			before},
-		{`DELETE FROM audit_counters WHERE (scope, ends_at) IN
-			(SELECT scope, ends_at FROM audit_counters WHERE ends_at < $1 ORDER BY ends_at LIMIT 500)`, countersEnded},
-	} {
-		n, err := db.change(ctx, one.query, one.before)
-		if err != nil {
-			return sum, err
-		}
-		sum += n
-	}
-	return sum, nil
-}

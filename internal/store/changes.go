@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 )
@@ -32,6 +33,7 @@ const maxChanges = 10_000
 // changes holds the keys that this process has changed, each with the version at which it last changed.
 type changes struct {
 	version atomic.Uint64
+	polled  atomic.Int64 // data_version of SQLite at the last PollChanges
 	mu      sync.RWMutex
 	last    map[Key]uint64
 	allAt   uint64 // the version at which all keys last changed
@@ -54,12 +56,29 @@ func (c *changes) publish(keys []Key) {
 	}
 }
 
-// Version returns the number of changes that this process has committed. Call it before reading what is to be cached,
+// PollChanges looks for changes that other processes have made to a SQLite file, such as a command that ends sessions.
+// If there is one, all keys count as changed. It does nothing on PostgreSQL.
+func (db *DB) PollChanges(ctx context.Context) error {
+	if !db.flavor.oneWriter {
+		return nil
+	}
+	// It changes with each commit of another connection, and this process writes on one connection only.
+	var version int64
+	if err := db.write.QueryRowContext(ctx, `PRAGMA data_version`).Scan(&version); err != nil {
+		return err
+	}
+	if db.changes.polled.Swap(version) != version {
+		db.changes.publish([]Key{everything})
+	}
+	return nil
+}
+
+// Version returns the number of changes that this process has seen. Call it before reading what is to be cached,
 // and pass the result to Changed later.
 func (db *DB) Version() uint64 { return db.changes.version.Load() }
 
-// Changed reports whether this process may have changed one of the keys after Version returned since. It does not see
-// changes made by other processes.
+// Changed reports whether this process may have changed one of the keys after Version returned since. It sees changes
+// made by other processes only if PollChanges has noticed them.
 func (db *DB) Changed(since uint64, keys ...Key) bool {
 	c := db.changes
 	if c.version.Load() == since {

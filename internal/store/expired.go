@@ -11,15 +11,30 @@ type Cutoffs struct {
 	Ended   time.Time // for other rows that expired or ended
 	Trust   time.Time // for verified networks, trust decisions, and rejections of clients
 	Guesses time.Time // for guesses
+	Events  time.Time // for security events
 }
 
-// deleteBatch is the most rows that one statement of DeleteExpired deletes, so that other writers do not wait for long.
-// Rows that reference them are deleted too.
-const deleteBatch = 500
+// The steps of DeleteExpired. One statement deletes as many rows as take about stepTime, so that other writers do not
+// wait for long. Rows that reference them are deleted too.
+const (
+	firstStep, shortestStep, longestStep = 50, 10, 1000 // rows
+	stepTime                             = 8 * time.Millisecond
+)
+
+// nextStep returns how many rows the next statement deletes, if one of so many rows took so long.
+func nextStep(rows int64, took time.Duration) int64 {
+	switch {
+	case took > stepTime:
+		return max(rows/2, shortestStep)
+	case took < stepTime/3:
+		return min(rows*2, longestStep)
+	}
+	return rows
+}
 
 // DeleteExpired deletes rows that are older than the cutoffs, and former passwords, and returns their number. Each
-// statement deletes up to deleteBatch rows, which it finds by an index, in a transaction of its own, and is repeated
-// until it deletes fewer.
+// statement deletes a few rows, which it finds by an index, in a transaction of its own. It is repeated until nothing is
+// left, and after as long a pause as it took, so that other writers have at least half of the time.
 func (db *DB) DeleteExpired(ctx context.Context, old Cutoffs) (sum int64, err error) {
 	for _, one := range []struct {
 		query  string
@@ -64,12 +79,33 @@ func (db *DB) DeleteExpired(ctx context.Context, old Cutoffs) (sum int64, err er
 			(SELECT id FROM accounts WHERE former_password_until > 0 AND former_password_until < $1 LIMIT $2)`, old.Ended},
 		{`DELETE FROM outbox_messages WHERE id IN
 			(SELECT id FROM outbox_messages WHERE expires_at < $1 AND state <> 'waiting' LIMIT $2)`, old.Ended},
+		{`DELETE FROM audit_events WHERE id IN
+			(SELECT id FROM audit_events WHERE time < $1 ORDER BY time LIMIT $2)`, old.Events},
+		{`DELETE FROM audit_counters WHERE (scope, ends_at) IN
+			(SELECT scope, ends_at FROM audit_counters WHERE ends_at < $1 ORDER BY ends_at LIMIT $2)`, old.Ended},
 	} {
-		for n := int64(deleteBatch); n >= deleteBatch; sum += n {
-			if n, err = db.change(ctx, one.query, one.before, deleteBatch); err != nil {
-				return sum, err
-			}
+		n, err := db.changeInSteps(ctx, one.query, one.before)
+		if sum += n; err != nil {
+			return sum, err
 		}
 	}
 	return sum, nil
+}
+
+// changeInSteps runs a statement for rows before a time, with the limit $2, until it changes fewer.
+func (db *DB) changeInSteps(ctx context.Context, query string, before time.Time) (sum int64, err error) {
+	for rows := int64(firstStep); ; {
+		began := time.Now()
+		n, err := db.change(ctx, query, before, rows)
+		if sum += n; err != nil || n < rows {
+			return sum, err
+		}
+		took := time.Since(began)
+		rows = nextStep(rows, took)
+		select {
+		case <-ctx.Done():
+			return sum, ctx.Err()
+		case <-time.After(took):
+		}
+	}
 }

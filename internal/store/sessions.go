@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -65,13 +66,35 @@ func (db *DB) GetSession(ctx context.Context, id string, idle, now time.Time) (S
 	return scanSession(db.read.QueryRowContext(ctx, sessionAndAccount+` AND sessions.id = $3`, now, idle, id))
 }
 
-const sessionAndAccount = `SELECT ` + sessionColumns + `,
-		accounts.id, accounts.email, accounts.name, accounts.operator, accounts.epoch, accounts.group_names
-	FROM sessions ` + liveSession + ` WHERE sessions.expires_at >= $1 AND sessions.last_seen_at >= $2`
+const (
+	sessionAndAccount = `SELECT ` + sessionColumns + `, ` + accountOfSession + `
+		FROM sessions ` + liveSession + ` WHERE ` + liveSince
+	accountOfSession = `accounts.id, accounts.email, accounts.name, accounts.operator, accounts.epoch, accounts.group_names`
+	// liveSince is the SQL condition that a session has not expired at $1 and was last seen at $2 or later.
+	liveSince = `sessions.expires_at >= $1 AND sessions.last_seen_at >= $2`
+)
 
 func scanSession(row scanner) (s Session, a Account, err error) {
-	err = row.Scan(append(s.columns(), &a.ID, &a.Email, &a.Name, &a.Operator, &a.Epoch, &a.Groups)...)
+	err = row.Scan(append(s.columns(), a.columnsOfSession()...)...)
 	return s, a, found(err)
+}
+
+func (a *Account) columnsOfSession() []any {
+	return []any{&a.ID, &a.Email, &a.Name, &a.Operator, &a.Epoch, &a.Groups}
+}
+
+// FindHostSession returns what the cookie of a host behind a reverse proxy, with this token hash, belongs to: the live
+// grant, its live session as FindSession does, and the account. It returns ErrNotFound if there is none.
+func (db *DB) FindHostSession(
+	ctx context.Context, token []byte, idle, now time.Time,
+) (g Grant, s Session, a Account, err error) {
+	row := db.read.QueryRowContext(ctx, `SELECT `+grantColumns+`, `+sessionColumns+`, `+accountOfSession+` FROM tokens
+			JOIN grants ON grants.id = tokens.grant_id JOIN sessions ON sessions.id = grants.session_id `+liveSession+`
+		WHERE `+liveSince+` AND tokens.hash = $3 AND tokens.kind = $4 AND tokens.expires_at >= $1
+			AND grants.revoked_at = 0 AND grants.expires_at >= $1
+			AND grants.account_id = accounts.id AND grants.epoch = accounts.epoch`, now, idle, token, ForwardAuthToken)
+	err = row.Scan(slices.Concat(g.columns(), s.columns(), a.columnsOfSession())...)
+	return g, s, a, found(err)
 }
 
 // SessionFilter selects the sessions of an account.

@@ -130,7 +130,7 @@ func (db *DB) connect(ctx context.Context, c Config) (err error) {
 		}
 	}
 	db.read, db.write = observed{db.readers, db.observer}, observed{db.writers, db.observer}
-	return nil
+	return db.PollChanges(ctx) // later calls compare with this one
 }
 
 // Exclusive reports whether this process is the only server on a SQLite database. It reports false for PostgreSQL.

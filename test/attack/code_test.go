@@ -237,7 +237,7 @@ var builtQueries = map[string]string{
 	"endSessions":         "adds a condition, which its callers must give as a constant",
 	"RevokeAll":           "each of a list of constants",
 	"DeleteExpired":       "each of a list of constants",
-	"PruneAudit":          "each of a list of constants",
+	"changeInSteps":       "hands its statement on",
 	"ListAuditEvents":     "adds columns from a list of constants, and numbers of placeholders",
 	"AddToCounters":       "adds numbers of placeholders",
 	"CountFailedPassword": "adds numbers, and numbers of placeholders",

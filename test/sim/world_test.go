@@ -240,18 +240,12 @@ func (w *world) deliver() {
 // sweep does what the server does every now and then.
 func (w *world) sweep() {
 	before := func(d time.Duration) time.Time { return w.clock().Add(-d) }
-	for more := int64(1); more > 0; {
-		var err error
-		old := store.Cutoffs{Now: before(0), Ended: before(24 * time.Hour), Trust: before(2 * trust.MaxTTL), Guesses: before(odds.Year + 24*time.Hour)}
-		if more, err = w.db.DeleteExpired(context.Background(), old); err != nil {
-			w.Fatal(err)
-		}
+	old := store.Cutoffs{
+		Now: before(0), Ended: before(24 * time.Hour), Trust: before(2 * trust.MaxTTL),
+		Guesses: before(odds.Year + 24*time.Hour), Events: before(400 * 24 * time.Hour),
 	}
-	for more := int64(1); more > 0; {
-		var err error
-		if more, err = w.db.PruneAudit(context.Background(), before(400*24*time.Hour), before(24*time.Hour)); err != nil {
-			w.Fatal(err)
-		}
+	if _, err := w.db.DeleteExpired(context.Background(), old); err != nil {
+		w.Fatal(err)
 	}
 	for to, letters := range w.inbox {
 		w.inbox[to] = slices.DeleteFunc(letters, func(l letter) bool { return l.sent.Before(w.now.Add(-24 * time.Hour)) })

@@ -22,9 +22,11 @@ var faults = []mutation{
 				`if problem, ok := s.Pages.TemporaryProblem(w, err); ok && field != "" {`},
 		}},
 	{test: "TestReadOnlyDatabaseEndsNoSession", what: "a session needs its last use to be written", edits: []edit{
-		{"internal/session/session.go", `		s.Faults.Failed(err)
-		return nil`, `		s.Faults.Failed(err)
-		return err`},
+		{"internal/session/session.go", `	s.recordOverdueUses(ctx)
+`, `	if _, err := s.RecordUses(ctx); err != nil {
+		return Session{}, err
+	}
+`},
 	}},
 	{test: "TestReadOnlyDatabaseEndsNoSession",
 		what: "the cookie is deleted before the session has ended", edits: []edit{

@@ -60,46 +60,45 @@ var hosts = []mutation{
 	{test: "TestForwardAuthEndsWithTheSession", what: "a session that rested too long is good at a host", both: true, edits: []edit{
 		{
 			"internal/session/session.go",
-			"s.Store.GetSession(ctx, id, now.Add(-s.Idle), now)",
-			"s.Store.GetSession(ctx, id, time.Time{}, now)",
+			"read(now.Add(-s.Idle), now)",
+			"read(time.Time{}, now)",
 		},
 	}},
 	{test: "TestForwardAuthEndsWithTheSession", what: "a host takes a session of an account as it was before", both: true, edits: []edit{
-		{
-			"internal/store/grants.go",
-			"accounts.id = grants.account_id AND accounts.epoch = grants.epoch",
-			"accounts.id = grants.account_id",
-		},
+		{"internal/store/sessions.go", " AND grants.epoch = accounts.epoch", ""},
 		{"internal/store/sessions.go", " AND accounts.epoch = sessions.epoch", ""},
 	}},
 	{test: "TestForwardAuthEndsWithTheSession", what: "a session rests while its person is at a host", both: true, edits: []edit{
 		{
 			"internal/session/session.go",
-			"if now.Sub(row.LastSeenAt) >= min(touchInterval, s.Idle/2) {",
+			"if now.Sub(row.LastSeenAt) >= s.UseInterval() {",
 			"if now.Sub(row.LastSeenAt) >= 2*s.Idle {",
 		},
 	}},
 	{test: "TestForwardAuthEndsWithTheSession", what: "a yes is remembered whatever changes", both: true, edits: []edit{
-		{"internal/forwardauth/cache.go", " && !changed(found.basis)", ""},
+		{"internal/grant/basis.go", "return !g.Store.Changed(b.version, b.keys...)", "return true"},
 	}},
 	{test: "TestForwardAuthEndsWithTheSession", what: "what changes in a transaction does not count", both: true, edits: []edit{
 		{"internal/store/store.go", "\tdb.changes.publish(inner.tx.keys)", "\tdb.changes.publish(nil)"},
+	}},
+	{test: "TestForwardAuthAnswerIsKeptForOneSecond", what: "changes by other processes are not looked for", both: true, edits: []edit{
+		{"internal/store/changes.go", "if db.changes.polled.Swap(version) != version {", "if db.changes.polled.Swap(version) < 0 {"},
 	}},
 	{test: "TestForwardAuthFollowsAppChanges", what: "a yes is remembered whatever becomes of its app", edits: []edit{
 		{"internal/grant/basis.go", ", store.ClientsKey(),", ","},
 	}},
 	{test: "TestForwardAuthAnswerIsKeptForOneSecond", what: "a yes is remembered for a minute", both: true, edits: []edit{
-		{"internal/forwardauth/cache.go", "cacheTTL = time.Second", "cacheTTL = time.Minute"},
+		{"internal/grant/basis.go", "otherServersTTL = time.Second", "otherServersTTL = time.Minute"},
 	}},
 	{test: "TestForwardAuthAnswerIsKeptForOneSecond", what: "a yes is remembered until the clock comes back to it", both: true, edits: []edit{
-		{"internal/forwardauth/cache.go", "age >= 0 && ", ""},
+		{"internal/grant/basis.go", "age < 0 || ", ""},
 	}},
 	{test: "TestForwardAuthAnswerIsKeptForOneSecond", what: "a yes of one host is one of the others", both: true, edits: []edit{
 		{"internal/forwardauth/cache.go", ", req.origin}", ", \"\"}"},
 	}},
 	{test: "TestSignOutEverywhereReachesOtherServers",
 		what: "a yes is remembered for a minute at the other server", edits: []edit{
-			{"internal/forwardauth/cache.go", "cacheTTL = time.Second", "cacheTTL = time.Minute"},
+			{"internal/grant/basis.go", "otherServersTTL = time.Second", "otherServersTTL = time.Minute"},
 		}},
 	{test: "TestAppCookiesWorkAtTheirHostOnly", what: "the cookie of a host works at every app", edits: []edit{
 		{
@@ -240,7 +239,7 @@ var hosts = []mutation{
 	}},
 	{test: "TestPublicPathHasNoForgedIdentity",
 		what: "a public request lacks the headers that replace forged ones", edits: []edit{
-			{"internal/forwardauth/decision.go", "noIdentity().write(w)", "w.WriteHeader(http.StatusOK)"},
+			{"internal/forwardauth/decision.go", "new(identityHeaders).write(w)", "w.WriteHeader(http.StatusOK)"},
 		}},
 	{test: "TestPublicPathHasNoForgedIdentity", what: "a percent sign is not encoded", edits: []edit{
 		{"internal/forwardauth/decision.go", " && c != '%'", ""},

@@ -95,7 +95,7 @@ var sessions = []mutation{
 	{test: "TestKeptCookieDoesNotProlongTheSession", what: "a kept session does not end", edits: []edit{
 		{
 			"internal/session/session.go",
-			"s.Store.FindSession(ctx, seal.HashToken(token), now.Add(-s.Idle), now)",
+			"s.Store.FindSession(ctx, seal.HashToken(token), idle, now)",
 			"s.Store.FindSession(ctx, seal.HashToken(token), time.Time{}, now)",
 		},
 	}},

@@ -1,0 +1,26 @@
+package store
+
+import (
+	"testing"
+	"time"
+)
+
+// A step that takes long makes the next one shorter, one that takes little makes it longer, within bounds.
+func TestStepsFollowTheirTime(t *testing.T) {
+	rows := int64(firstStep)
+	for range 20 {
+		rows = nextStep(rows, time.Second)
+	}
+	if rows != shortestStep {
+		t.Errorf("slow steps have %d rows, want %d", rows, shortestStep)
+	}
+	if next := nextStep(rows, stepTime/2); next != rows {
+		t.Errorf("a step of the right length is followed by one of %d rows, want %d", next, rows)
+	}
+	for range 20 {
+		rows = nextStep(rows, time.Millisecond)
+	}
+	if rows != longestStep {
+		t.Errorf("fast steps have %d rows, want %d", rows, longestStep)
+	}
+}
