@@ -49,8 +49,8 @@ FUZZTIME = 5m
 fuzz: ## run every fuzz target on new inputs, for FUZZTIME each
 	tools/fuzz.sh $(FUZZTIME)
 
-bench: ## measure the costs, print a table and write test/bench/latest.json
-	go -C test run ./bench
+bench: ## measure the costs, also of a million accounts, print a table and write test/bench/latest.json; 40 minutes, QUICK=1: 5
+	go -C test run ./bench $(if $(QUICK),-quick)
 
 sim: ## simulate three years of sign-ins, 300 times, with attackers and faults; a failed run prints how to repeat it
 	go -C test test -count=1 -timeout 3h -v ./sim -long

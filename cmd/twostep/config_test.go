@@ -275,7 +275,7 @@ func TestReferenceIsCurrent(t *testing.T) {
 
 // A help text is one line in the imperative, without a full stop, and each command has an example.
 func TestHelpTexts(t *testing.T) {
-	parser, err := newParser()
+	parser, err := newParser(new(commands))
 	if err != nil {
 		t.Fatal(err)
 	}

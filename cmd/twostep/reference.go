@@ -16,7 +16,7 @@ type referenceCommand struct {
 
 // Run prints the page. A test compares it with the file.
 func (c *referenceCommand) Run(to console) error {
-	parser, err := newParser()
+	parser, err := newParser(new(commands))
 	if err != nil {
 		return err
 	}

@@ -1,1 +1,1 @@
-// This file lets the compiler accept functions without a body: see argon2_blocks.go.
+// This file lets the compiler accept functions without a body: see argon2_memory.go.

@@ -85,7 +85,7 @@ func NewPasswordHasher(cost HashCost, slots, queue int) *PasswordHasher {
 	p := &PasswordHasher{
 		params:   argon2Params{memoryKiB: cost.MemoryKiB, passes: cost.Passes, threads: 1},
 		queue:    fairqueue.New(slots, queue),
-		hashFunc: new(blockCache).idKey,
+		hashFunc: new(hashMemory).idKey,
 	}
 	// The tag is random, so that the dummy matches no password even if Verify forgets to check
 	// hasHash.

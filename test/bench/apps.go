@@ -105,6 +105,7 @@ func (s *site) atHost(session []*http.Cookie) (*http.Cookie, error) {
 		if w, err = s.serve(r, http.StatusSeeOther); err != nil {
 			return nil, err
 		}
+		session = append(session, w.Result().Cookies()...) // they bind the request to the browser
 		to = w.Header().Get("Location")
 	}
 	if r, err = asked(s.url, strings.TrimPrefix(to, "http://"+wiki), kept...); err != nil {

@@ -4,12 +4,19 @@
 //	go run ./bench
 //
 // prints a table and writes bench/latest.json. It ends with 1 if a promised limit is
-// exceeded, and changes nothing but that file.
+// exceeded, and changes nothing but that file. With -quick it leaves out the floods and
+// the databases of a million accounts, and writes no file.
+//
+//	go run ./bench -create 1000000 -database /tmp/million/twostep.db
+//
+// creates a database of so many accounts, with its key file beside it or in -keys.
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -17,6 +24,8 @@ import (
 	"slices"
 	"text/tabwriter"
 	"time"
+
+	"twostep.example/twostep/test/bench/population"
 )
 
 // item is one line of the table.
@@ -44,7 +53,17 @@ func (i item) broken() bool {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx)
+	quick := flag.Bool("quick", false, "leave out what takes long")
+	accounts := flag.Int("create", 0, "create a database of so many accounts, and measure nothing")
+	database := flag.String("database", "", "the database to create, which is empty: a file or a postgres:// URL")
+	keys := flag.String("keys", "", "the directory of its key file; default: that of the database")
+	flag.Parse()
+	var err error
+	if *accounts > 0 {
+		err = population.Create(ctx, *database, cmp.Or(*keys, filepath.Dir(*database)), *accounts)
+	} else {
+		err = run(ctx, *quick)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
@@ -52,18 +71,21 @@ func main() {
 	}
 }
 
-func run(ctx context.Context) error {
+func run(ctx context.Context, quick bool) error {
 	dir, err := os.MkdirTemp("", "twostep-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	items, err := measure(ctx, dir)
+	items, err := measure(ctx, dir, quick)
 	if err != nil {
 		return err
 	}
 	if err := show(items); err != nil {
 		return err
+	}
+	if quick {
+		return kept(items)
 	}
 	text, err := json.MarshalIndent(items, "", "\t")
 	if err != nil {
@@ -77,7 +99,7 @@ func run(ctx context.Context) error {
 
 // measure runs everything, one after the other: two measurements at once would measure
 // each other.
-func measure(ctx context.Context, dir string) ([]item, error) {
+func measure(ctx context.Context, dir string, quick bool) ([]item, error) {
 	items, err := program(ctx, dir)
 	if err != nil {
 		return nil, fmt.Errorf("program: %w", err)
@@ -87,21 +109,31 @@ func measure(ctx context.Context, dir string) ([]item, error) {
 		return nil, fmt.Errorf("passwords: %w", err)
 	}
 	items = append(items, hashing...)
-	lite, err := server(ctx, "SQLite", filepath.Join(dir, "twostep.db"), dir, hash)
+	lite, err := server(ctx, "SQLite", filepath.Join(dir, "twostep.db"), dir, hash, quick)
 	if err != nil {
 		return nil, fmt.Errorf("SQLite: %w", err)
 	}
 	items = append(items, lite...)
+	file := func() (string, func(), error) { return "", func() {}, nil }
+	grown, err := growths(ctx, "SQLite", dir, quick, file)
+	if err != nil {
+		return nil, fmt.Errorf("SQLite: %w", err)
+	}
+	items = append(items, grown...)
 	url, drop, err := postgres()
 	if err != nil {
 		fmt.Printf("PostgreSQL is not measured: %v\n", err)
 		return items, nil
 	}
 	defer drop()
-	pg, err := server(ctx, "PostgreSQL", url, dir, hash)
+	pg, err := server(ctx, "PostgreSQL", url, dir, hash, quick)
 	if err != nil {
 		return nil, fmt.Errorf("PostgreSQL: %w", err)
 	}
+	if grown, err = growths(ctx, "PostgreSQL", dir, quick, postgres); err != nil {
+		return nil, fmt.Errorf("PostgreSQL: %w", err)
+	}
+	items = append(items, grown...)
 	fmt.Println("PostgreSQL: the tests' own server does not fsync; TWOSTEP_TEST_POSTGRES names another.")
 	return append(items, pg...), nil
 }

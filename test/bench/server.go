@@ -83,13 +83,17 @@ func (s *site) close() error {
 }
 
 // server measures everything that goes through the pages and the store.
-func server(ctx context.Context, store, database, dir string, h hashes) (items []item, err error) {
+func server(ctx context.Context, store, database, dir string, h hashes, quick bool) (items []item, err error) {
 	s, err := open(ctx, database, dir)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	for _, part := range []func(context.Context, hashes) ([]item, error){s.clicks, s.work, s.checks, s.hosts, s.codes, s.signIns, s.crowd} {
+	parts := []func(context.Context, hashes) ([]item, error){s.clicks, s.work, s.checks, s.hosts, s.codes, s.signIns, s.crowd}
+	if quick {
+		parts = parts[:len(parts)-1]
+	}
+	for _, part := range parts {
 		some, err := part(ctx, h)
 		if err != nil {
 			return nil, err

@@ -154,7 +154,7 @@ var apps = []mutation{
 			{
 				"internal/oidc/consent.go",
 				`if form["answer"] == "other" {`,
-				`if _, err := p.Grants.GetAuthRequest(r.Context(), form["request"]); err == nil && form["answer"] == "other" {`,
+				`if _, err := p.Grants.GetAuthRequest(r.Context(), form["request"], p.Pages.Browsers(r)); err == nil && form["answer"] == "other" {`,
 			},
 		}},
 	{test: "TestConsentComesFromTheSessionThatWasAsked",

@@ -10,7 +10,7 @@ var sessions = []mutation{
 		{"internal/store/sessions.go", `SET token_hash = $2, amr`, `SET token_hash = COALESCE(token_hash, $2), amr`},
 	}},
 	{test: "TestStepUpTokenIsNoSession", what: "typing the password again goes on with a step-up", edits: []edit{
-		{"internal/challenge/attempt.go", ` && a.row.Purpose == b.Purpose`, ``},
+		{"internal/challenge/attempt.go", ` && a.row.Purpose == b.Purpose && a.row.SessionID == b.Session`, ``},
 	}},
 	{test: "TestDisabledAccountKeepsNothing", what: "a disabled account keeps its session", edits: []edit{
 		{"internal/store/sessions.go", ` AND accounts.disabled_at = 0`, ``},

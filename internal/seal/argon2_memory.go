@@ -14,63 +14,69 @@ import (
 // block is the unit of the memory of Argon2, 1 KiB (RFC 9106 3.2).
 type block = [128]uint64
 
-// blocksIdle is how long blocks are kept after the last hash.
-const blocksIdle = 5 * time.Second
+// memoryIdle is how long memory is kept after the last hash.
+const memoryIdle = 5 * time.Second
 
-// blockCache computes hashes in memory that it uses again: argon2.IDKey allocates it for each hash, which takes more CPU
-// time, and twice the memory until the garbage is collected. blockCache gives the memory back to the operating system
-// blocksIdle after the last hash. It keeps as many blocks as were in use at once. It is safe for concurrent use.
-type blockCache struct {
+// hashMemory computes hashes in memory that it uses again: argon2.IDKey allocates it for each hash, which takes more CPU
+// time and twice the memory. It lies outside the heap, because the heap may grow to twice of what is in use. hashMemory
+// gives it back to the operating system memoryIdle after the last hash. It keeps as many pieces as were in use at once.
+// It is safe for concurrent use.
+type hashMemory struct {
 	mu    sync.Mutex
-	free  [][]block // all zero
+	free  []mapping // all zero
 	inUse int
 	timer *time.Timer
 }
 
 // idKey returns what argon2.IDKey returns.
-func (c *blockCache) idKey(password, salt []byte, time, memory uint32, threads uint8, size uint32) []byte {
-	blocks := c.take(int(argon2Blocks(memory, threads)))
-	defer c.put(blocks)
-	return argon2idKey(blocks, password, salt, time, memory, threads, size)
+func (m *hashMemory) idKey(password, salt []byte, time, memory uint32, threads uint8, size uint32) []byte {
+	piece := m.take(int(argon2Blocks(memory, threads)))
+	defer m.put(piece)
+	return argon2idKey(piece.blocks, password, salt, time, memory, threads, size)
 }
 
 // take returns n blocks that are zero.
-func (c *blockCache) take(n int) []block {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.inUse++
-	i := slices.IndexFunc(c.free, func(free []block) bool { return len(free) == n })
-	if i < 0 {
-		c.free = c.free[:max(len(c.free)-1, 0)] // of another size, or none
-		return make([]block, n)
+func (m *hashMemory) take(n int) mapping {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.inUse++
+	if i := slices.IndexFunc(m.free, func(p mapping) bool { return len(p.blocks) == n }); i >= 0 {
+		piece := m.free[i]
+		m.free = slices.Delete(m.free, i, i+1)
+		return piece
 	}
-	blocks := c.free[i]
-	c.free = slices.Delete(c.free, i, i+1)
-	return blocks
+	if len(m.free) > 0 { // of another size
+		m.free[0].unmap()
+		m.free = m.free[1:]
+	}
+	return mapBlocks(n)
 }
 
-// put keeps blocks that take has returned. It clears them, because they hold a password's hash.
-func (c *blockCache) put(blocks []block) {
-	clear(blocks)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.inUse--
-	c.free = append(c.free, blocks)
-	if c.timer == nil {
-		c.timer = time.AfterFunc(blocksIdle, c.release)
+// put keeps memory that take has returned. It clears it, because it holds the hash of a password.
+func (m *hashMemory) put(piece mapping) {
+	clear(piece.blocks)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.inUse--
+	m.free = append(m.free, piece)
+	if m.timer == nil {
+		m.timer = time.AfterFunc(memoryIdle, m.release)
 		return
 	}
-	c.timer.Reset(blocksIdle)
+	m.timer.Reset(memoryIdle)
 }
 
-// release gives the memory back, unless it is needed again.
-func (c *blockCache) release() {
-	c.mu.Lock()
-	idle := c.inUse == 0
+// release gives the memory back, unless it is needed: also that of the heap, which a burst of sign-ins has let grow.
+func (m *hashMemory) release() {
+	m.mu.Lock()
+	idle := m.inUse == 0
 	if idle {
-		c.free = nil
+		for _, piece := range m.free {
+			piece.unmap()
+		}
+		m.free = nil
 	}
-	c.mu.Unlock()
+	m.mu.Unlock()
 	if idle {
 		debug.FreeOSMemory()
 	}
@@ -109,7 +115,7 @@ func argon2idKey(blocks []block, password, salt []byte, time, memory uint32, thr
 }
 
 // The parts of argon2.IDKey. The package exports no way to pass memory (golang.org/issue/36634). A version that changes
-// them does not link, or fails TestBlockCacheComputesArgon2id.
+// them does not link, or fails TestHashMemoryComputesArgon2id.
 
 //go:linkname initHash golang.org/x/crypto/argon2.initHash
 func initHash(
