@@ -2,7 +2,6 @@ package twostep
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -49,6 +48,10 @@ func (s *Server) Jobs() []JobStats {
 	return list
 }
 
+// PasswordHashes returns how many password hashes this server has computed since its start, for metrics. They take most
+// of its CPU time.
+func (s *Server) PasswordHashes() int64 { return s.services.Accounts.Passwords.Computed() }
+
 // repeat runs a job until ctx ends.
 func (s *Server) repeat(ctx context.Context, j *job) {
 	failures := &fault.Log{Logger: s.log, Now: s.now, Failing: j.failing, Working: j.working}
@@ -69,14 +72,14 @@ func (s *Server) repeat(ctx context.Context, j *job) {
 	}
 }
 
-// pause returns how long to wait for the next run. It varies by a tenth, so that jobs, and those of several servers, do
-// not run in step.
+// pause returns how long to wait for the next run. It varies by a tenth with the time, so that jobs, and those of several
+// servers, do not run in step.
 func (j *job) pause(err error) time.Duration {
 	pause := j.interval
 	if j.retry > 0 && (err != nil || j.soon != nil && j.soon()) {
 		pause = j.retry
 	}
-	return pause - pause/10 + rand.N(pause/5)
+	return pause - pause/10 + time.Duration(time.Now().UnixNano())%(pause/5)
 }
 
 // runOnce runs the job and records how long it took.

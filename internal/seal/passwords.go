@@ -71,6 +71,7 @@ type PasswordHasher struct {
 	params    argon2Params // parameters of new hashes
 	dummyHash passwordHash // for accounts that have none
 	queue     *fairqueue.Queue
+	computed  atomic.Int64
 	hashFunc  func(password, salt []byte, time, memory uint32, threads uint8, size uint32) []byte
 }
 
@@ -176,12 +177,16 @@ func (s HashSlot) Verify(hash, password string) (match, stale bool, err error) {
 	return match, match && s.hasher.needsRehash(want), nil
 }
 
+// Computed returns how many hashes p has computed.
+func (p *PasswordHasher) Computed() int64 { return p.computed.Load() }
+
 func (p *PasswordHasher) needsRehash(h passwordHash) bool {
 	return h.argon2Params != p.params || len(h.salt) != saltSize || len(h.tag) != tagSize
 }
 
 // compute hashes text with the parameters of h.
 func (p *PasswordHasher) compute(h passwordHash, text string) []byte {
+	p.computed.Add(1)
 	return p.hashFunc([]byte(text), h.salt, h.passes, h.memoryKiB, h.threads, uint32(len(h.tag)))
 }
 

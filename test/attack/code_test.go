@@ -180,6 +180,9 @@ var shortHashes = []string{"internal/check/methods.go", "internal/seal/blocklist
 // macs are the files outside internal/seal that make keyed hashes, for formats of others.
 var macs = []string{"internal/check/methods.go", "factor/totp/hotp.go", "delivery/receipt.go", "delivery/gateway_sigv4.go"}
 
+// unsafeFiles compute password hashes in memory outside the heap.
+var unsafeFiles = []string{"internal/seal/argon2_memory.go", "internal/seal/mapping_unix.go"}
+
 // The program uses a predictable random source, a weak hash, a comparison that depends on the content
 // in time, a hole in the cross-site protection, or a template engine that does not escape.
 func TestNoWeakPackagesOrComparisons(t *testing.T) {
@@ -190,6 +193,9 @@ func TestNoWeakPackagesOrComparisons(t *testing.T) {
 			name, err := strconv.Unquote(i.Path.Value)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if name == "unsafe" && slices.Contains(unsafeFiles, path) {
+				continue
 			}
 			switch name {
 			case "math/rand", "math/rand/v2", "text/template", "crypto/md5", "crypto/des", "crypto/rc4", "net/http/pprof", "expvar", "unsafe":
@@ -236,7 +242,6 @@ var builtQueries = map[string]string{
 	"QueryRowContext":     "hands its statement on",
 	"endSessions":         "adds a condition, which its callers must give as a constant",
 	"RevokeAll":           "each of a list of constants",
-	"DeleteExpired":       "each of a list of constants",
 	"changeInSteps":       "hands its statement on",
 	"ListAuditEvents":     "adds columns from a list of constants, and numbers of placeholders",
 	"AddToCounters":       "adds numbers of placeholders",
