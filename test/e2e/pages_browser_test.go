@@ -345,7 +345,7 @@ func faultStory(b *tab, show func(string)) {
 	b.open("/forgot")
 	b.enter("email", "nobody@example.com")
 	b.click("Send link")
-	b.sees("You can try again after")
+	b.sees("Too many attempts") // and until when, or in the last minute of an hour for how long
 	show("fault-429")
 	b.signIn(s)
 	if _, err := s.Beside().Exec("ALTER TABLE sessions RENAME TO gone"); err != nil {
