@@ -196,8 +196,8 @@ func (h *server) codeOfNewAccount(b *live.Browser, email string) string {
 	}
 }
 
-// faultReference is that of a fault, or a random value of a form. It may hold any word.
-var faultReference = regexp.MustCompile(`\b[A-Z2-7]{12}\b|value="[A-Za-z0-9_-]{16,}"`)
+// faultReference is that of a fault or a decision, or a random value of a form. It may hold any word.
+var faultReference = regexp.MustCompile(`\b[A-Z2-7]{12,26}\b|value="[A-Za-z0-9_-]{16,}"`)
 
 // wantNoDetails checks that an answer shows nothing of a fault but its number.
 func (h *server) wantNoDetails(a live.Answer, table string) {
@@ -205,7 +205,9 @@ func (h *server) wantNoDetails(a live.Answer, table string) {
 	low := strings.ToLower(faultReference.ReplaceAllString(a.Body, ""))
 	for _, word := range []string{"sql", "no such table", "relation", "goroutine", ".go:", "select ", "store:", table + "."} {
 		if strings.Contains(low, word) {
-			h.T.Errorf("%s without %s: the page says %q", a.Request.URL.Path, table, word)
+			i := strings.Index(low, word)
+			h.T.Errorf("%s without %s: the page says %q: %s", a.Request.URL.Path, table, word,
+				low[max(0, i-80):min(len(low), i+80)])
 		}
 	}
 	if a.StatusCode == http.StatusInternalServerError && !strings.Contains(a.Body, "<h1>") && !strings.Contains(a.Body, `"server_error"`) {
