@@ -196,8 +196,8 @@ func (h *server) codeOfNewAccount(b *live.Browser, email string) string {
 	}
 }
 
-// faultReference is that of a fault or a decision, or a random value of a form. It may hold any word.
-var faultReference = regexp.MustCompile(`\b[A-Z2-7]{12,26}\b|value="[A-Za-z0-9_-]{16,}"`)
+// faultReference is that of a fault or a decision, or a random value of a form or an address. It may hold any word.
+var faultReference = regexp.MustCompile(`\b[A-Z2-7]{12,26}\b|(value="|page=)[A-Za-z0-9_-]{16,}`)
 
 // wantNoDetails checks that an answer shows nothing of a fault but its number.
 func (h *server) wantNoDetails(a live.Answer, table string) {
