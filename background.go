@@ -27,13 +27,13 @@ type job struct {
 
 // JobStats says what a job in the background has done since the start of the server.
 type JobStats struct {
-	Name     string // docs/operating.md#background-work lists the jobs
-	Runs     int64  // that have ended
-	Failures int64  // of those
-	Rows     int64  // rows that were deleted or changed, or messages that were sent
-	Last     time.Duration
-	Longest  time.Duration
-	EndedAt  time.Time // when the last run ended; zero: none has
+	Name     string        // docs/operating.md#background-work lists the jobs
+	Runs     int64         // that have ended
+	Failures int64         // runs that ended with an error
+	Rows     int64         // rows that were deleted or changed, or messages that were sent, in all runs
+	Last     time.Duration // how long the last run took
+	Longest  time.Duration // how long the longest run took
+	EndedAt  time.Time     // when the last run ended; zero: none has
 }
 
 // Jobs returns what the background work of this server has done, for metrics.

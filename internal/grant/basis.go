@@ -36,7 +36,7 @@ func (g *Grants) OfSession(b Basis, p AuthProgress, grant string, useInterval ti
 		store.GrantKey(grant), store.SessionKey(who.ID), store.AccountKey(who.Account.ID), store.ClientsKey(),
 	}
 	if g.Store.Exclusive() {
-		b.until = b.readAt.Add(useInterval)
+		b.until = who.LastSeenAt.Add(useInterval) // a use before that is not recorded anyway
 	}
 	b.until = earlier(b.until, who.ExpiresAt)
 	if p.Client.MaxAge > 0 {

@@ -25,7 +25,7 @@ func TestBasisIsValidUntilSomethingChanges(t *testing.T) {
 		const useInterval = time.Minute
 		progress := func(expires time.Time, cl client.Client) AuthProgress {
 			return AuthProgress{Client: cl, Session: &session.Session{
-				ID: "s", Account: session.Account{ID: "a"}, AuthenticatedAt: now, ExpiresAt: expires,
+				ID: "s", Account: session.Account{ID: "a"}, AuthenticatedAt: now, LastSeenAt: now, ExpiresAt: expires,
 			}}
 		}
 		read := func() Basis {
@@ -68,6 +68,13 @@ func TestBasisIsValidUntilSomethingChanges(t *testing.T) {
 		}
 		valid("the account was enabled elsewhere", b, otherServersTTL, false)
 
+		if db.Exclusive() { // otherwise a session in use could become idle
+			p := progress(now.Add(time.Hour), client.Client{})
+			p.Session.LastSeenAt = now.Add(10*time.Second - useInterval)
+			b := g.OfSession(g.Basis(), p, "g", useInterval)
+			valid("before the use is to be recorded", b, 10*time.Second-time.Nanosecond, true)
+			valid("the use is to be recorded", b, 10*time.Second, false)
+		}
 		soon := now.Add(time.Second)
 		for what, p := range map[string]AuthProgress{
 			"the session expires":                progress(soon, client.Client{}),

@@ -13,26 +13,22 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-// documentTTL is how long a document is served from memory. Changes by this server take effect at once, changes by
-// others when it expires.
-const documentTTL = time.Second
-
 // document is a JSON document that is the same for everybody, such as the key set. Every client fetches it, and it
 // changes rarely.
 type document struct{ last atomic.Pointer[documentBody] }
 
 type documentBody struct {
-	at    time.Time
 	basis grant.Basis
 	body  []byte
 	etag  string
 }
 
-// serve writes the document. It is made again from the result of load if it has expired, or if a client was changed.
+// serve writes the document. It is made again from the result of load if a client was changed here, and after the time in
+// which another server may have changed something.
 func (d *document) serve(w http.ResponseWriter, r *http.Request, g *grant.Grants, load func() (any, error)) error {
-	now, last := g.Now(), d.last.Load()
-	if last == nil || now.Sub(last.at) < 0 || now.Sub(last.at) >= documentTTL || !g.Valid(r.Context(), last.basis) {
-		fresh := documentBody{at: now, basis: g.Basis().OfClients()} // before reading
+	last := d.last.Load()
+	if last == nil || !g.Valid(r.Context(), last.basis) {
+		fresh := documentBody{basis: g.Basis().OfClients()} // before reading
 		fields, err := load()
 		if err != nil {
 			return err

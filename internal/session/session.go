@@ -53,7 +53,7 @@ type Session struct {
 	Account         Account
 	StartedAt       time.Time
 	AuthenticatedAt time.Time // when both steps were last taken; zero if trust skipped the second
-	LastSeenAt      time.Time // to within UseInterval and recordInterval
+	LastSeenAt      time.Time // to within UseInterval and RecordInterval
 	ExpiresAt       time.Time // at the latest
 	Persistent      bool      // the browser keeps the cookie until ExpiresAt, also when it is closed
 	AMR             []string  // authentication method references (RFC 8176)
@@ -234,6 +234,7 @@ func (s *Sessions) FindBy(
 	}
 	if now.Sub(row.LastSeenAt) >= s.UseInterval() {
 		s.uses.add(row.ID, now)
+		row.LastSeenAt = now
 	}
 	found := sessionFromRow(row)
 	found.Account = Account{

@@ -156,18 +156,12 @@ func (g *growth) measureBusy(_ context.Context, _ *population.Site, people []*po
 }
 
 // measureIdle waits until what has expired is deleted, and measures what a server costs that nobody visits.
-func (g *growth) measureIdle(ctx context.Context, s *population.Site, _ []*population.Person, _ string) (err error) {
-	for began := time.Now(); g.deletion == 0; {
-		for _, job := range s.Jobs() {
-			if job.Name == "expired" && job.Runs > 0 {
-				g.deletion = job.Longest.Seconds()
-			}
-		}
-		if time.Since(began) > 10*time.Minute {
-			return errors.New("expired rows are being deleted for ten minutes")
-		}
-		time.Sleep(quiet / 10)
+func (g *growth) measureIdle(_ context.Context, s *population.Site, _ []*population.Person, _ string) error {
+	took, err := s.WaitForDeletion()
+	if err != nil {
+		return err
 	}
+	g.deletion = took.Seconds()
 	time.Sleep(quiet) // PostgreSQL cleans up
 	g.idle, err = usedIn(quiet)
 	return err

@@ -347,7 +347,7 @@ func year(ctx context.Context, database, dir string) error {
 	if err := s.Close(); err != nil {
 		return err
 	}
-	return sweep(ctx, database, dir)
+	return deleteExpired(ctx, database, dir)
 }
 
 func (p *Person) visit() error {
@@ -361,12 +361,26 @@ func (p *Person) visit() error {
 	return err
 }
 
-// sweep waits until a server has deleted what has expired.
-func sweep(ctx context.Context, database, dir string) error {
+// deleteExpired lets a server delete what has expired.
+func deleteExpired(ctx context.Context, database, dir string) error {
 	s, err := Open(ctx, database, dir, 0)
 	if err != nil {
 		return err
 	}
-	time.Sleep(2 * time.Second) // a server does it first
-	return s.Close()
+	_, err = s.WaitForDeletion()
+	return errors.Join(err, s.Close())
+}
+
+// WaitForDeletion waits until the server has deleted what had expired when it was opened. It returns how long that took.
+func (s *Site) WaitForDeletion() (time.Duration, error) {
+	for late := time.Now().Add(10 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		for _, job := range s.Jobs() {
+			if job.Name == "expired" && job.Runs > 0 {
+				return job.Longest, nil
+			}
+		}
+		if time.Now().After(late) {
+			return 0, errors.New("population: expired rows are being deleted for ten minutes")
+		}
+	}
 }
