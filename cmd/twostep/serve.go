@@ -9,10 +9,8 @@ import (
 	"net"
 	"net/http"
 	"os/signal"
-	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -31,8 +29,6 @@ type serveCommand struct {
 
 // Run serves until ctx ends.
 func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources) (err error) {
-	started := deferGarbageCollection()
-	defer started()
 	// If the reader of the output ends, lines are lost and the server goes on. Otherwise the next line would end it.
 	signal.Ignore(syscall.SIGPIPE)
 	s := &c.Settings
@@ -106,19 +102,7 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 	web := newHTTPServer(handler, log, server.IsFromTrustedProxy)
 	web.MaxHeaderBytes = s.maxHeaderBytes()
 	web.TLSConfig = certificate
-	started()
 	return serveUntil(ctx, listener, web, log)
-}
-
-// deferGarbageCollection makes the garbage collector wait while the program starts: it would run several times for little.
-// done lets it work as before, and gives memory that only the start needed back to the operating system.
-func deferGarbageCollection() (done func()) {
-	const percent = 400
-	before := debug.SetGCPercent(percent)
-	return sync.OnceFunc(func() {
-		debug.SetGCPercent(before)
-		go debug.FreeOSMemory()
-	})
 }
 
 // probeMailServer logs one line if the mail server cannot be used. The server starts without it: messages wait in the
