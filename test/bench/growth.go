@@ -176,7 +176,7 @@ func usedIn(d time.Duration) (float64, error) {
 	theirs := postgresProcessor()
 	time.Sleep(d)
 	after, err := processor()
-	return float64(after-before+postgresProcessor()-theirs) / float64(d), err
+	return float64(after-before+theirs.since()) / float64(d), err
 }
 
 // measureSignIns signs people in, one after the other.
@@ -194,7 +194,7 @@ func (g *growth) measureSignIns(_ context.Context, s *population.Site, people []
 		if err != nil {
 			return err
 		}
-		sum += cost + each(postgresProcessor()-theirs, len(people))
+		sum += cost + each(theirs.since(), len(people))
 	}
 	g.p50, g.p99, g.processor = median(times), quantile(times, 0.99), millis(sum)/3
 	return nil
@@ -205,12 +205,12 @@ func (g *growth) measureChecks(ctx context.Context, s *population.Site, people [
 	for _, one := range []struct {
 		browsers int
 		rounds   []*float64
-	}{{4_000, []*float64{new(float64), &g.few}}, {100_000, []*float64{&g.many, &g.again}}} {
+	}{{4_000, []*float64{new(float64), &g.few}}, {100_000, []*float64{&g.many, new(float64), &g.again}}} {
 		cookies, err := population.Browsers(ctx, url, people, one.browsers)
 		if err != nil {
 			return err
 		}
-		for _, cost := range one.rounds {
+		for _, cost := range one.rounds { // in the second one the server notices that the browsers were added
 			theirs := postgresProcessor()
 			used, err := spent(len(cookies), func(i int) error {
 				_, err := s.Serve(population.CheckRequest("/page?a=b", cookies[i]))
@@ -219,15 +219,19 @@ func (g *growth) measureChecks(ctx context.Context, s *population.Site, people [
 			if err != nil {
 				return err
 			}
-			*cost = millis(used + each(postgresProcessor()-theirs, len(cookies)))
+			*cost = millis(used + each(theirs.since(), len(cookies)))
 		}
 	}
 	return nil
 }
 
-// postgresProcessor returns the processor time of all processes of PostgreSQL on this machine that are running.
-func postgresProcessor() (sum time.Duration) {
-	names, _ := filepath.Glob("/proc/[0-9]*/stat")
+// processorTimes are the processor times of processes, by /proc/PID/stat.
+type processorTimes map[string]time.Duration
+
+// postgresProcessor returns the times of all processes of PostgreSQL on this machine.
+func postgresProcessor() processorTimes {
+	times := processorTimes{}
+	names, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is valid
 	for _, name := range names {
 		text, err := os.ReadFile(name)
 		if err != nil || !strings.Contains(string(text), "(postgres)") {
@@ -236,8 +240,16 @@ func postgresProcessor() (sum time.Duration) {
 		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
 		for _, at := range []int{11, 12} { // utime and stime (proc(5)), in hundredths of a second
 			n, _ := strconv.Atoi(fields[at])
-			sum += time.Duration(n) * 10 * time.Millisecond
+			times[name] += time.Duration(n) * 10 * time.Millisecond
 		}
+	}
+	return times
+}
+
+// since returns the time that was used since then, without that of processes that have ended.
+func (before processorTimes) since() (sum time.Duration) {
+	for name, used := range postgresProcessor() {
+		sum += used - before[name]
 	}
 	return sum
 }

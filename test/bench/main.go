@@ -126,7 +126,11 @@ func measure(ctx context.Context, dir string, quick bool) ([]item, error) {
 		return items, nil
 	}
 	defer drop()
-	pg, err := server(ctx, "PostgreSQL", url, dir, hash, quick)
+	other, err := os.MkdirTemp(dir, "postgres-") // a database has a key file of its own
+	if err != nil {
+		return nil, err
+	}
+	pg, err := server(ctx, "PostgreSQL", url, other, hash, quick)
 	if err != nil {
 		return nil, fmt.Errorf("PostgreSQL: %w", err)
 	}
