@@ -15,27 +15,64 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// VerifyPassword returns the account if the password is correct. It returns ErrCredentials if the password is wrong
-// and, after the same work, if the account is unknown, disabled or has no password (ASVS 6.3.8). It returns an error
-// that wraps ratelimit.ErrLimited, without comparing anything, after too many failures (NIST SP 800-63B-4 3.2.2).
+// CorrectPassword is a password that was right. It counts as a wrong one until it is settled, and until Release no
+// other password of the same name and source is compared, so that those entered at the same time are not refused.
+type CorrectPassword struct {
+	Account store.Account
+
+	accounts *Accounts
+	slot     seal.HashSlot
+	attempt  ratelimit.PasswordAttempt
+	settled  bool
+}
+
+// Settle gives back what was counted for the password, in the transaction of what it leads to. Call it last in the
+// transaction. It does nothing once such a transaction is committed.
+func (p *CorrectPassword) Settle(ctx context.Context, tx *store.DB) error {
+	if p.settled {
+		return nil
+	}
+	if err := p.accounts.Limits.SettlePassword(ctx, tx, p.attempt, true); err != nil {
+		return err
+	}
+	tx.AfterCommit(func() { p.settled = true })
+	return nil
+}
+
+// Release settles the password if no transaction has, also if the client has gone.
+func (p *CorrectPassword) Release(ctx context.Context) error {
+	defer p.slot.Release()
+	if p.settled {
+		return nil
+	}
+	ctx, cancel := uncancelled(ctx)
+	defer cancel()
+	return p.accounts.Store.Tx(ctx, func(tx *store.DB) error { return p.Settle(ctx, tx) })
+}
+
+// VerifyPassword returns the account if the password is correct; the caller must then call Release. It returns
+// ErrCredentials if the password is wrong and, after the same work, if the account is unknown, disabled or has no
+// password (ASVS 6.3.8). It returns an error that wraps ratelimit.ErrLimited, without comparing anything, after too many
+// failures (NIST SP 800-63B-4 3.2.2).
 func (a *Accounts) VerifyPassword(ctx context.Context, email, password string, by ratelimit.PasswordSource,
-	from origin.Origin) (store.Account, error) {
+	from origin.Origin) (*CorrectPassword, error) {
 	name := email
 	address, notAddress := ParseEmail(email)
 	if notAddress == nil {
 		name = address
 	}
 	if err := a.Limits.RecentlyRefused(name, by); err != nil {
-		return store.Account{}, err // recorded a moment ago
+		return nil, err // recorded a moment ago
 	}
 	slot, err := a.Passwords.Reserve(ctx, a.passwordWork(name, by, from))
 	if err != nil {
-		return store.Account{}, err
+		return nil, err
 	}
-	defer slot.Release()
+	release := slot.Release
+	defer func() { release() }()
 	account, err := a.findByAddress(ctx, address, notAddress)
 	if err != nil {
-		return store.Account{}, err
+		return nil, err
 	}
 	known := account.ID != "" && account.DisabledAt.IsZero()
 	failed := audit.Event{Kind: audit.PasswordRejected, Account: account.ID, Email: account.Email,
@@ -52,32 +89,45 @@ func (a *Accounts) VerifyPassword(ctx context.Context, email, password string, b
 			Reason: "password"}
 		refused := a.Refused(ctx, err, e, from)
 		a.Limits.RememberRefused(name, by, refused)
-		return store.Account{}, refused
+		return nil, refused
 	}
 	if err != nil {
-		return store.Account{}, err
+		return nil, err
 	}
 	same, stale, err := a.comparePassword(slot, account, password)
 	if err != nil {
-		return store.Account{}, err
+		return nil, err
 	}
-	correct := same && known
-	if err := a.Limits.SettlePassword(ctx, attempt, correct); err != nil {
-		return store.Account{}, err
-	}
-	if !correct {
-		if err := a.Failure(ctx, failed, from); err != nil {
-			return store.Account{}, err
-		}
-		return store.Account{}, ErrCredentials
+	if !same || !known {
+		slot.Yield()
+		return nil, a.reject(ctx, attempt, failed, from)
 	}
 	if by.Device == "" {
 		slot.Refund() // a quota bounds these; known browsers have none
 	}
 	if stale {
-		return account, a.rehash(ctx, slot, account, password)
+		if err := a.rehash(ctx, slot, account, password); err != nil {
+			return nil, err
+		}
 	}
-	return account, nil
+	release = slot.Yield
+	return &CorrectPassword{Account: account, accounts: a, slot: slot, attempt: attempt}, nil
+}
+
+// reject records a wrong password in one transaction, and returns ErrCredentials.
+func (a *Accounts) reject(ctx context.Context, attempt ratelimit.PasswordAttempt, e audit.Event,
+	from origin.Origin) error {
+	e.Result = audit.Failure
+	err := a.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := a.Event(ctx, tx, e, from); err != nil {
+			return err
+		}
+		return a.Limits.SettlePassword(ctx, tx, attempt, false)
+	})
+	if err != nil {
+		return fmt.Errorf("account: wrong password: %w", err)
+	}
+	return ErrCredentials
 }
 
 // VerifyFormerPassword checks the password that the account had before a change at the time changedAt: the one before
@@ -119,18 +169,13 @@ func (a *Accounts) VerifyFormerPassword(ctx context.Context, account store.Accou
 	if err != nil {
 		return false, err
 	}
-	if err := a.Limits.SettlePassword(ctx, attempt, same || present); err != nil {
-		return false, err
+	if !same && !present {
+		e := audit.Event{Kind: audit.PasswordRejected, Account: account.ID, Email: account.Email,
+			Actor: audit.Anonymous(), Reason: "undo"}
+		return false, a.reject(ctx, attempt, e, from)
 	}
-	if same || present {
-		return present, nil
-	}
-	e := audit.Event{Kind: audit.PasswordRejected, Account: account.ID, Email: account.Email, Actor: audit.Anonymous(),
-		Reason: "undo"}
-	if err := a.Failure(ctx, e, from); err != nil {
-		return false, err
-	}
-	return false, ErrCredentials
+	right := CorrectPassword{accounts: a, slot: slot, attempt: attempt}
+	return present, right.Release(ctx)
 }
 
 // findByAddress returns the account with this address, or one without an ID if there is none or the text is no address.

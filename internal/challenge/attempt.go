@@ -397,6 +397,8 @@ type Beginning struct {
 	Decision  *device.DecisionRecord // why the second step is required; nil: it always is
 	// StaySignedIn makes the cookie of the session persistent, if the site lets people choose.
 	StaySignedIn bool
+	// Password is the password that was right, which Begin and Resume settle; nil: there is nothing to settle.
+	Password *account.CorrectPassword
 }
 
 // Begin starts an attempt after the password was right, and returns its token. If the account has only one
@@ -425,9 +427,9 @@ func (c *Challenges) Begin(ctx context.Context, b Beginning, from origin.Origin)
 	if len(primary) == 1 {
 		first = primary[0].Method
 	}
-	err = a.create(ctx, first)
+	err = a.create(ctx, first, b.Password)
 	if errors.Is(err, ratelimit.ErrLimited) && first != "" { // no message may be sent now; the page offers the methods
-		err = a.create(ctx, "")
+		err = a.create(ctx, "", b.Password)
 	}
 	if err != nil {
 		return "", fmt.Errorf("challenge: begin: %w", a.limited(ctx, "sign-ins", err))
@@ -462,7 +464,7 @@ func (a *Attempt) start(ttl time.Duration) (token string) {
 }
 
 // create stores the attempt with its first challenge, by a method ("": none).
-func (a *Attempt) create(ctx context.Context, method string) error {
+func (a *Attempt) create(ctx context.Context, method string, password *account.CorrectPassword) error {
 	return a.c.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.CreateAttempt(ctx, a.row); err != nil {
 			return err
@@ -472,12 +474,13 @@ func (a *Attempt) create(ctx context.Context, method string) error {
 				return err
 			}
 		}
-		return a.acceptPassword(ctx, tx, a.decision)
+		return a.acceptPassword(ctx, tx, password, a.decision)
 	})
 }
 
 // acceptPassword records that the password was right, and why the second step is required; by is nil if it always is.
-func (a *Attempt) acceptPassword(ctx context.Context, tx *store.DB, by *device.DecisionRecord) error {
+func (a *Attempt) acceptPassword(ctx context.Context, tx *store.DB, password *account.CorrectPassword,
+	by *device.DecisionRecord) error {
 	e := audit.Event{Kind: audit.PasswordAccepted, Account: a.account.ID, Email: a.account.Email, SignIn: a.row.ID}
 	if by != nil {
 		e.Trace = by.Trace
@@ -485,7 +488,10 @@ func (a *Attempt) acceptPassword(ctx context.Context, tx *store.DB, by *device.D
 			return err
 		}
 	}
-	return a.c.Accounts.Event(ctx, tx, e, a.from)
+	if err := a.c.Accounts.Event(ctx, tx, e, a.from); err != nil || password == nil {
+		return err
+	}
+	return password.Settle(ctx, tx)
 }
 
 // Resume continues the attempt of a token after the password was entered again, under a new token; the old
@@ -523,7 +529,7 @@ func (c *Challenges) Resume(
 		if err := tx.RotateAttemptToken(ctx, old, a.row, c.Now()); err != nil {
 			return err
 		}
-		return a.acceptPassword(ctx, tx, b.Decision)
+		return a.acceptPassword(ctx, tx, b.Password, b.Decision)
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return "", false, nil

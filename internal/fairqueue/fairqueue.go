@@ -38,8 +38,8 @@ const (
 type Request struct {
 	// Member says that the person has proven both steps in this browser before.
 	Member bool
-	// One is whose requests get one slot at a time, such as an account; "": nobody's. It does not change their order,
-	// because strangers can send requests for any account.
+	// One is whose requests are done one at a time, such as those for an account; "": nobody's. It does not change their
+	// order, because strangers can send requests for any account.
 	One     string
 	Parties []Party
 }
@@ -61,6 +61,7 @@ type Queue struct {
 	granted int       // slots granted since the start
 	waiting []*waiter // the oldest first
 	working []*waiter // those that have a slot
+	yielded []*waiter // those that have given it back with Yield, and are not released
 	// How many slots each party has used in this period and in the one before.
 	used, usedBefore map[string]int
 	periodEnds       time.Time
@@ -92,7 +93,6 @@ func New(slots, length int) *Queue {
 type Slot struct {
 	queue   *Queue
 	request *waiter
-	release func()
 }
 
 // Acquire waits for a slot. The caller must call Release when the work is done. Acquire returns ErrFull if the queue
@@ -115,11 +115,15 @@ func (q *Queue) Acquire(ctx context.Context, r Request) (*Slot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fairqueue: %w", err)
 	}
-	return &Slot{q, w, sync.OnceFunc(func() { q.release(w) })}, nil
+	return &Slot{q, w}, nil
 }
 
-// Release gives the slot back. A second call does nothing.
-func (s *Slot) Release() { s.release() }
+// Yield gives the slot back before the whole request is done: others may work, but none with the same One until
+// Release. A second call does nothing.
+func (s *Slot) Yield() { s.queue.yield(s.request) }
+
+// Release ends the request, and gives the slot back. A second call does nothing.
+func (s *Slot) Release() { s.queue.release(s.request) }
 
 // Refund says that the slot does not count as used: its parties have done nothing that should delay them. Call it once.
 func (s *Slot) Refund() {
@@ -187,17 +191,17 @@ func (q *Queue) makeRoom(w *waiter) error {
 		return err
 	}
 	for _, other := range refused {
-		q.remove(other)
+		remove(&q.waiting, other)
 		other.granted <- ErrFull
 	}
 	return nil
 }
 
-// remove removes w from the waiting requests. It returns false if w is not waiting.
-func (q *Queue) remove(w *waiter) bool {
-	i := slices.Index(q.waiting, w)
+// remove removes w from a list. It returns false if w is not in it.
+func remove(list *[]*waiter, w *waiter) bool {
+	i := slices.Index(*list, w)
 	if i >= 0 {
-		q.waiting = slices.Delete(q.waiting, i, i+1)
+		*list = slices.Delete(*list, i, i+1)
 	}
 	return i >= 0
 }
@@ -245,12 +249,27 @@ func (q *Queue) grant(w *waiter) {
 	w.granted <- nil
 }
 
-// release takes the slot of w and grants it to the next request.
+// yield takes the slot of w and grants it to the next request.
+func (q *Queue) yield(w *waiter) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if remove(&q.working, w) {
+		q.yielded = append(q.yielded, w)
+		q.grantFree()
+	}
+}
+
+// release ends the request of w, so that the next one with the same One can be granted a slot.
 func (q *Queue) release(w *waiter) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	i := slices.Index(q.working, w)
-	q.working = slices.Delete(q.working, i, i+1)
+	if remove(&q.working, w) || remove(&q.yielded, w) {
+		q.grantFree()
+	}
+}
+
+// grantFree grants the free slots.
+func (q *Queue) grantFree() {
 	for len(q.working) < q.slots && q.grantNext() {
 	}
 }
@@ -267,25 +286,26 @@ func (q *Queue) grantNext() bool {
 	if next == nil {
 		return false
 	}
-	q.remove(next)
+	remove(&q.waiting, next)
 	q.grant(next)
 	return true
 }
 
 // mustWait reports whether w cannot get a free slot: it is the last one and a party of w is frequent, or a request of
-// the same one has a slot.
+// the same One is not done.
 func (q *Queue) mustWait(w *waiter) bool {
 	if q.slots > 1 && len(q.working) == q.slots-1 && w.usage.most >= frequent {
 		return true
 	}
-	return w.One != "" && slices.ContainsFunc(q.working, func(other *waiter) bool { return other.One == w.One })
+	same := func(other *waiter) bool { return other.One == w.One }
+	return w.One != "" && (slices.ContainsFunc(q.working, same) || slices.ContainsFunc(q.yielded, same))
 }
 
 // leave removes w from the queue. It returns nil if w has been granted a slot meanwhile, else ErrFull.
 func (q *Queue) leave(w *waiter) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.remove(w) {
+	if remove(&q.waiting, w) {
 		return ErrFull
 	}
 	return <-w.granted // sent before w left the list

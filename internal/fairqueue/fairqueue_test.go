@@ -284,6 +284,37 @@ func TestGrantedSlotIsNotLost(t *testing.T) {
 	}
 }
 
+// Yield lets others work, but none with the same One.
+func TestYield(t *testing.T) {
+	q := New(1, 8)
+	first, err := q.Acquire(t.Context(), Request{One: "anna"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same, err := q.enqueue(Request{One: "anna"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Yield()
+	first.Yield() // the second call does nothing
+	other, err := q.Acquire(t.Context(), Request{One: "ben"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Release()
+	if len(same.granted) != 0 {
+		t.Error("two requests of the same One at a time")
+	}
+	first.Release()
+	if len(same.granted) != 1 {
+		t.Error("the next request of the same One has no slot after Release")
+	}
+	q.release(same)
+	if len(q.working)+len(q.yielded)+len(q.waiting) != 0 {
+		t.Errorf("left: %d working, %d yielded, %d waiting", len(q.working), len(q.yielded), len(q.waiting))
+	}
+}
+
 // Members get three of four slots while others wait, and the places of others in a full queue.
 func TestMembersComeFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -161,26 +161,23 @@ func (l *Limiter) passwordWindows(name string, networks Networks, now time.Time)
 	return append(failures, window{key(siteFailures, "", time.Minute), nil}), signIns
 }
 
-// SettlePassword gives back what ChargePassword has counted too much. After a correct password it also forgets the
-// failures of the source for this name. The work is the same whether there is an account or not.
-func (l *Limiter) SettlePassword(ctx context.Context, a PasswordAttempt, correct bool) error {
+// SettlePassword gives back what ChargePassword has counted too much, in the transaction that records the result. After a
+// correct password it also forgets the failures of the source for this name. The work is the same whether there is an
+// account or not. Call it last in the transaction: every sign-in in a new browser changes the counter of the site.
+func (l *Limiter) SettlePassword(ctx context.Context, tx *store.DB, a PasswordAttempt, correct bool) error {
 	excess := a.failures
 	if !correct {
 		excess = a.signIns
 	}
-	err := l.Store.Tx(ctx, func(tx *store.DB) error {
-		if correct && a.key != "" {
-			if err := tx.DeleteFailedPasswords(ctx, a.key); err != nil {
-				return err
-			}
+	if correct && a.key != "" {
+		if err := tx.DeleteFailedPasswords(ctx, a.key); err != nil {
+			return fmt.Errorf("ratelimit: password: %w", err)
 		}
-		if len(excess) == 0 {
-			return nil
-		}
-		_, err := tx.AddToCounters(ctx, changes(excess, -1)...)
-		return err
-	})
-	if err != nil {
+	}
+	if len(excess) == 0 {
+		return nil
+	}
+	if _, err := tx.AddToCounters(ctx, changes(excess, -1)...); err != nil {
 		return fmt.Errorf("ratelimit: password: %w", err)
 	}
 	return nil

@@ -53,16 +53,31 @@ type Credentials struct {
 // without a second message. Start returns account.ErrCredentials if the email address or the password is
 // wrong, a *ratelimit.LimitedError if a limit is reached, fairqueue.ErrFull if the server cannot hash the password
 // now, and account.ErrFrozen if the account is frozen and has no method that may be used.
-func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) (session.Cookies, error) {
+func (s *SignIns) Start(
+	ctx context.Context, c Credentials, from origin.Origin,
+) (cookies session.Cookies, err error) {
 	known, err := s.Devices.FindKnownDevice(ctx, c.Email, from)
 	if err != nil {
 		return session.Cookies{}, err
 	}
 	source := ratelimit.PasswordSource{Networks: from.Networks(), Device: known}
-	a, err := s.Accounts.VerifyPassword(ctx, c.Email, c.Password, source, from)
+	password, err := s.Accounts.VerifyPassword(ctx, c.Email, c.Password, source, from)
 	if err != nil {
 		return session.Cookies{}, err
 	}
+	defer func() {
+		if failed := password.Release(ctx); failed != nil {
+			err = errors.Join(err, failed)
+		}
+	}()
+	return s.continueWith(ctx, password, c, from)
+}
+
+// continueWith takes the next step after a correct password.
+func (s *SignIns) continueWith(
+	ctx context.Context, password *account.CorrectPassword, c Credentials, from origin.Origin,
+) (session.Cookies, error) {
+	a := password.Account
 	if !a.FrozenUntil.IsZero() && !s.Now().Before(a.FrozenUntil) { // the undo is due, and removes this password
 		return session.Cookies{}, s.applyDueUndo(ctx, a)
 	}
@@ -76,7 +91,7 @@ func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) 
 		Trusted:   decision.Reason == trust.Trusted && !c.SkipTrust && account.Frozen(a) == nil,
 	}
 	if challenge.Next(state, now) == challenge.StepSignedIn {
-		cookies, err := s.enterTrusted(ctx, a, c, browser, decision, from)
+		cookies, err := s.enterTrusted(ctx, password, c, browser, decision, from)
 		if !errors.Is(err, store.ErrNotFound) {
 			return cookies, err
 		}
@@ -91,8 +106,8 @@ func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) 
 		}
 	}
 	token, err := s.begin(ctx, c.AttemptToken, challenge.Beginning{
-		Account: a, Purpose: store.PurposeSignIn, LinkQuery: c.LinkQuery, Level: c.Level, Browser: browser, Decision: &decision,
-		StaySignedIn: c.StaySignedIn,
+		Account: a, Purpose: store.PurposeSignIn, LinkQuery: c.LinkQuery, Level: c.Level, Browser: browser,
+		Decision: &decision, StaySignedIn: c.StaySignedIn, Password: password,
 	}, from)
 	return session.Cookies{Attempt: token}, err
 }
@@ -125,9 +140,10 @@ func (s *SignIns) begin(
 // enterTrusted opens a session without the second step, for a device that is trusted in this network. It
 // returns store.ErrNotFound if trust has ended since the decision.
 func (s *SignIns) enterTrusted(
-	ctx context.Context, a store.Account, c Credentials, b device.RequestDevice, by device.DecisionRecord,
-	from origin.Origin,
+	ctx context.Context, password *account.CorrectPassword, c Credentials, b device.RequestDevice,
+	by device.DecisionRecord, from origin.Origin,
 ) (cookies session.Cookies, err error) {
+	a := password.Account
 	record, _ := by.NearestRecord()
 	token, row := s.Sessions.New(a.Ref(), from)
 	row.AMR, row.DeviceID, row.TrustVerifiedAt = "pwd", b.ID, record.VerifiedAt
@@ -144,7 +160,10 @@ func (s *SignIns) enterTrusted(
 			Kind: audit.SessionCreated, Account: a.ID, Email: a.Email, Target: audit.Target("session", row.ID),
 			Reason: audit.TrustedDevice, Trace: by.Trace,
 		}
-		return s.Accounts.Event(ctx, tx, e, from)
+		if err := s.Accounts.Event(ctx, tx, e, from); err != nil {
+			return err
+		}
+		return password.Settle(ctx, tx)
 	})
 	if err != nil {
 		return session.Cookies{}, fmt.Errorf("signin: trusted: %w", err)

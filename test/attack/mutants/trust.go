@@ -3,10 +3,7 @@ package main
 // places are the trust in a browser, and how it ends.
 var places = []mutation{
 	{test: "TestTrustAloneOpensNothing", what: "a known browser needs no password", edits: []edit{
-		{"internal/signin/signin.go", `a, err := s.Accounts.VerifyPassword(ctx, c.Email, c.Password, source, from)`, `a, err := s.Accounts.VerifyPassword(ctx, c.Email, c.Password, source, from)
-	if err != nil && from.DeviceToken != "" {
-		a, err = s.Accounts.Find(ctx, c.Email)
-	}`},
+		{"internal/account/password.go", `if !same || !known {`, `if by.Device == "" && (!same || !known) {`},
 	}},
 	{test: "TestForgedTrustCookieIsRefused",
 		what: "a record stands in the database as it is in the cookie", edits: []edit{

@@ -3,9 +3,7 @@ package main
 // undos are the ways to undo a change, and codes by email beside another method.
 var undos = []mutation{
 	{test: "TestMailboxAloneUndoesNothing", what: "the link alone undoes a change", edits: []edit{
-		{"internal/account/password.go", `	if same || present {
-		return present, nil
-	}`, `	return present, nil`},
+		{"internal/account/password.go", `	if !same && !present {`, `	if !same && !present && password == "" {`},
 		{"internal/enroll/undo.go", `!atOnce && r.Password == ""`, `false`},
 	}},
 	{test: "TestMailboxAloneUndoesNothing", what: "a password that was set after the change undoes it", edits: []edit{
