@@ -5,7 +5,9 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"embed"
+	"encoding/base64"
 	"encoding/hex"
+	"html/template"
 	"io"
 	"net/http"
 	"path"
@@ -63,6 +65,17 @@ func newAsset(name string, data []byte) asset {
 		data:        data,
 		gzip:        compressed,
 	}
+}
+
+// smallAsset is the size up to which address returns the asset itself, in bytes.
+const smallAsset = 512
+
+// address returns the path of the asset, or the asset itself as a data URL (RFC 2397) if it is small.
+func (a asset) address() template.URL {
+	if len(a.data) > smallAsset {
+		return template.URL(a.path)
+	}
+	return template.URL("data:" + a.contentType + ";base64," + base64.StdEncoding.EncodeToString(a.data))
 }
 
 var commentLines = regexp.MustCompile(`(?m)^\s*(//.*|/\*.*\*/)?\n|^[ \t]+`)

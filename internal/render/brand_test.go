@@ -2,6 +2,8 @@ package render
 
 import (
 	"bytes"
+	"encoding/base64"
+	"html"
 	"image"
 	"image/png"
 	"net/http/httptest"
@@ -93,7 +95,13 @@ func TestColorIsInTheStyleSheet(t *testing.T) {
 	if page := get(p, "/fine").Body.String(); !strings.Contains(page, `href="`+path+`"`) || strings.Contains(page, "style=") {
 		t.Error(page)
 	}
-	if icon := get(p, p.asset("icon.svg").path).Body.String(); !strings.Contains(icon, `fill="#fff2a0"`) ||
+	icon := string(p.asset("icon.svg").data)
+	page := html.UnescapeString(get(p, "/fine").Body.String())
+	encoded := "data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString([]byte(icon))
+	if !strings.Contains(page, `<link rel="icon" href="`+encoded+`">`) {
+		t.Error("the icon is not in the page:", page)
+	}
+	if !strings.Contains(icon, `fill="#fff2a0"`) ||
 		!strings.Contains(icon, `stroke="#000000"`) {
 		t.Error(icon)
 	}

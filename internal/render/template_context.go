@@ -1,6 +1,7 @@
 package render
 
 import (
+	"html/template"
 	"net/http"
 	"time"
 
@@ -32,6 +33,9 @@ func (f templateContext) Heading() string {
 
 // Asset returns the path of an asset of the site.
 func (f templateContext) Asset(name string) string { return f.renderer.asset(name).path }
+
+// Icon returns the address of the icon of the site. A small icon is in its address, which saves a request.
+func (f templateContext) Icon() template.URL { return f.renderer.asset("icon.svg").address() }
 
 // Translate returns a text in the language of the page.
 func (f templateContext) Translate(key string, pairs ...any) string {
