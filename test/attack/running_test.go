@@ -295,7 +295,7 @@ func (h *server) contents() string {
 		case "failed_passwords", "audit_counters":
 			continue
 		case "audit_events":
-			query = "SELECT id, kind, account, target FROM audit_events WHERE result = 'success'"
+			query = "SELECT id, kind, account, target FROM audit_log WHERE result = 'success'"
 		case "server_state":
 			query = "SELECT name, value FROM server_state WHERE name NOT LIKE 'time%'" // 'time' and 'time that follows'
 		case "rate_limit_counters":
