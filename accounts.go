@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/store"
 )
 
 var (
@@ -12,6 +13,8 @@ var (
 	ErrAccountExists = account.ErrExists
 	// ErrAccountNotFound is returned if there is no account with this address, or no decision with this trace.
 	ErrAccountNotFound = account.ErrUnknown
+	// ErrLastOperator is returned if nobody would be left who can change roles.
+	ErrLastOperator = account.ErrLastOperator
 )
 
 // AccountParams describes an account for Server.CreateAccount.
@@ -21,8 +24,16 @@ type AccountParams struct {
 	GivenName  string // for apps that want the parts of a name; "" if not known
 	FamilyName string // "" if not known
 	Password   string // at least 8 characters, and not a common password
-	Operator   bool   // stored, and shown to handlers in Account.Operator; no effect on the server
+	Operator   bool   // Role is RoleOperator
+	Role       string // what the person may do on the operators' pages: "" nothing, or RoleOperator and so on
 }
+
+// Roles of accounts on the operators' pages (/admin).
+const (
+	RoleOperator = store.RoleOperator // everything
+	RoleHelpdesk = store.RoleHelpdesk // finds and helps people without a role
+	RoleAuditor  = store.RoleAuditor  // reads and exports
+)
 
 // CreateAccount creates an account with a password that you choose. For people use Invite, so that nobody else knows
 // their password. CreateAccount returns ErrAccountExists if the address has an account, or an error that says what is
@@ -68,6 +79,13 @@ func (s *Server) Enable(ctx context.Context, email string) error {
 // error that names the invalid group.
 func (s *Server) SetGroups(ctx context.Context, email string, groups []string) error {
 	return s.services.Accounts.SetGroups(ctx, email, groups)
+}
+
+// SetRole replaces the role of an account, and tells its owner by email. "" removes it. It takes effect with the next
+// request. SetRole returns ErrAccountNotFound if there is no such account, ErrLastOperator if no enabled operator would
+// be left and force is false, or an error if the role is unknown.
+func (s *Server) SetRole(ctx context.Context, email, role string, force bool) error {
+	return s.services.Accounts.ChangeRole(ctx, email, account.RoleChange{Role: role, Force: force})
 }
 
 // RevokeTrust ends trust in all devices of an account, so the next sign-in on each needs both steps. Sessions continue.

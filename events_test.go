@@ -287,6 +287,9 @@ var acts = []act{
 	{"Accounts.SetGroups", func(w *walk) func() error {
 		return func() error { return w.SetGroups(w.Context(), annaEmail, []string{"staff"}) }
 	}, []audit.Kind{audit.GroupsChanged}, audit.TypeOperator, nil},
+	{"Accounts.ChangeRole", func(w *walk) func() error {
+		return func() error { return w.SetRole(w.Context(), annaEmail, RoleHelpdesk, false) }
+	}, []audit.Kind{audit.RoleChanged}, audit.TypeOperator, nil},
 	{"Accounts.ChangeNames", func(w *walk) func() error {
 		return func() error {
 			return w.services.Accounts.ChangeNames(w.Context(), w.a.Ref(), store.Names{Name: "Anne"}, here)

@@ -17,7 +17,8 @@ type Account struct {
 	Name  string // may change
 	// GivenName and FamilyName are what the person has said; "": nothing. They may change.
 	GivenName, FamilyName string
-	Operator              bool     // see AccountParams.Operator
+	Operator              bool     // Role is operator
+	Role                  string   // see AccountParams.Role; may change
 	Groups                []string // may change; see Server.SetGroups
 }
 

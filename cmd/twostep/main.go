@@ -103,6 +103,7 @@ type commands struct {
 		Disable accountDisableCommand `cmd:"" help:"Disable an account and end its sessions, tokens and trusted devices" example:"twostep account disable anna@example.com"`
 		Enable  accountEnableCommand  `cmd:"" help:"Enable a disabled account" example:"twostep account enable anna@example.com"`
 		Groups  accountGroupsCommand  `cmd:"" help:"Replace the groups of an account, which decide what apps it may use" example:"twostep account groups anna@example.com staff wiki.editors"`
+		Role    accountRoleCommand    `cmd:"" help:"Replace the role of an account on the operators' pages" example:"twostep account role anna@example.com operator"`
 	} `cmd:"" help:"Manage accounts"`
 	Device struct {
 		Forget deviceForgetCommand `cmd:"" help:"Remove trust from all devices of an account" example:"twostep device forget anna@example.com"`

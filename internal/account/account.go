@@ -4,6 +4,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -121,7 +122,16 @@ type NewAccount struct {
 	GivenName  string // "": not known
 	FamilyName string // "": not known
 	Password   string // "" for Invite
-	Operator   bool
+	Operator   bool   // Role is operator
+	Role       string // see ValidateRole
+}
+
+// role returns the role of the new account.
+func (n NewAccount) role() string {
+	if n.Operator {
+		return store.RoleOperator
+	}
+	return n.Role
 }
 
 func (n NewAccount) names() store.Names {
@@ -129,7 +139,7 @@ func (n NewAccount) names() store.Names {
 }
 
 // Create creates an account with the given password. It returns ErrEmail, ErrName, ErrGivenName, ErrFamilyName,
-// ErrExists, or an error of seal.CheckNewPassword.
+// ErrRole, ErrExists, or an error of seal.CheckNewPassword.
 func (a *Accounts) Create(ctx context.Context, n NewAccount) error {
 	row, err := a.newRow(ctx, n)
 	if err != nil {
@@ -146,12 +156,13 @@ func (a *Accounts) newRow(ctx context.Context, n NewAccount) (store.Account, err
 		return store.Account{}, err
 	}
 	names, err := validateNames(n.names())
+	err = cmp.Or(err, ValidateRole(n.role()))
 	if err != nil {
 		return store.Account{}, err
 	}
 	row := store.Account{
 		ID: rand.Text(), Email: email, Name: names.Name, GivenName: names.GivenName, FamilyName: names.FamilyName,
-		Operator: n.Operator, Epoch: 1, CreatedAt: a.Now(), ProfileChangedAt: a.Now(),
+		Role: n.role(), Epoch: 1, CreatedAt: a.Now(), ProfileChangedAt: a.Now(),
 	}
 	row.PasswordHash, err = a.HashPassword(ctx, row, n.Password)
 	return row, err
@@ -173,13 +184,14 @@ func (a *Accounts) create(ctx context.Context, db *store.DB, row store.Account, 
 }
 
 // Invite creates an invitation for an address without an account and returns the token of the link. Only operators may
-// call it. The name is optional. It returns ErrEmail, ErrName, ErrGivenName, ErrFamilyName or ErrExists.
+// call it. The name is optional. It returns ErrEmail, ErrName, ErrGivenName, ErrFamilyName, ErrRole or ErrExists.
 func (a *Accounts) Invite(ctx context.Context, n NewAccount) (token string, err error) {
 	email, err := a.ParseNewEmail(n.Email)
 	if err != nil {
 		return "", err
 	}
 	names, err := validateParts(store.Names{}, n.names())
+	err = cmp.Or(err, ValidateRole(n.role()))
 	if err == nil && n.Name != "" {
 		names.Name, err = validateName(n.Name)
 	}
@@ -195,7 +207,7 @@ func (a *Accounts) Invite(ctx context.Context, n NewAccount) (token string, err 
 	now := a.Now()
 	token = seal.NewLinkToken()
 	l := store.EmailLink{
-		TokenHash: seal.HashToken(token), Purpose: store.LinkInvite, Email: email, Names: names, Operator: n.Operator,
+		TokenHash: seal.HashToken(token), Purpose: store.LinkInvite, Email: email, Names: names, Role: n.role(),
 		CreatedAt: now, ExpiresAt: now.Add(inviteTTL),
 	}
 	return token, a.Store.Tx(ctx, func(tx *store.DB) error {
@@ -250,7 +262,7 @@ func (a *Accounts) Join(ctx context.Context, token, name, password string, from 
 	}
 	row, err := a.newRow(ctx, NewAccount{
 		Email: l.Email, Name: name, GivenName: l.GivenName, FamilyName: l.FamilyName, Password: password,
-		Operator: l.Operator,
+		Role: l.Role,
 	})
 	if err != nil {
 		return err

@@ -18,6 +18,10 @@ var (
 	// ErrGivenName and ErrFamilyName are ErrName for these names, except that they may be empty.
 	ErrGivenName  = fmt.Errorf("given name: %w", ErrName)
 	ErrFamilyName = fmt.Errorf("family name: %w", ErrName)
+	// ErrRole means that the role is not one of "", operator, helpdesk and auditor.
+	ErrRole = errors.New("not a role, want operator, helpdesk or auditor")
+	// ErrLastOperator means that nobody would be left who can change roles.
+	ErrLastOperator = errors.New("this is the last operator")
 	// ErrExists means that the address has an account. Show it to operators only.
 	ErrExists = errors.New("account exists")
 	// ErrUnknown means that the address has no account. Show it to operators only.

@@ -43,6 +43,7 @@ const (
 	AccountDisabled Kind = "account.disabled"
 	AccountEnabled  Kind = "account.enabled"
 	GroupsChanged   Kind = "account.groups_changed"
+	RoleChanged     Kind = "account.role_changed"
 
 	GuessingReported     Kind = "guessing.reported"
 	GuessBudgetExhausted Kind = "guess_budget.exhausted"
@@ -117,6 +118,7 @@ func Describe() []Description {
 		{AccountDisabled, "an account was disabled", false},
 		{AccountEnabled, "a disabled account was enabled", false},
 		{GroupsChanged, "the groups of an account were replaced", false},
+		{RoleChanged, "the role of an account on the operators' pages was changed", false},
 		{GuessingReported, "the owner got an email: someone with the password enters wrong codes", false},
 		{GuessBudgetExhausted, "new devices of an account need a longer code from now on", false},
 		{SiteAlarmRaised, "new devices of every account need a longer code for now", false},

@@ -76,7 +76,8 @@ type Account struct {
 	Name       string
 	GivenName  string
 	FamilyName string
-	Operator   bool
+	Operator   bool   // Role is operator
+	Role       string // "", or a role of package store
 	Groups     []string
 }
 
@@ -241,7 +242,8 @@ func (s *Sessions) FindBy(
 		ID:         a.ID,
 		Email:      a.Email,
 		Name:       a.Name,
-		Operator:   a.Operator,
+		Operator:   a.Role == store.RoleOperator,
+		Role:       a.Role,
 		Groups:     account.SplitGroups(a.Groups),
 		GivenName:  a.GivenName,
 		FamilyName: a.FamilyName,

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"twostep.example/twostep/internal/store"
 
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/origin"
@@ -28,7 +29,7 @@ func TestInvite(t *testing.T) {
 		}
 		h.wantErr("again", h.Accounts.Join(h.Context(), token, "Bob", "another horse battery", home), account.ErrLink)
 		a, err := h.Store.FindAccountByEmail(h.Context(), "bob@example.com")
-		if err != nil || !a.Operator || a.Name != "Bob" {
+		if err != nil || a.Role != store.RoleOperator || a.Name != "Bob" {
 			h.Errorf("account %+v, %v", a, err)
 		}
 		late, err := h.Accounts.Invite(h.Context(), account.NewAccount{Email: "eve@example.com", Name: "Eve"})

@@ -13,7 +13,7 @@ type Account struct {
 	GivenName           string // "" if the person did not say
 	FamilyName          string
 	ProfileChangedAt    time.Time // when a name or the address was last changed
-	Operator            bool
+	Role                string    // "", RoleOperator, RoleHelpdesk or RoleAuditor
 	PasswordHash        []byte    // sealed; empty: the account has no password
 	PasswordSetByMailAt time.Time // when the password was last set with a link sent by email; zero: never
 	PasswordChangedAt   time.Time // when the password was last changed; zero: never
@@ -26,6 +26,13 @@ type Account struct {
 	FrozenUntil         time.Time // when the last requested undo takes effect; zero: none was requested
 	EmailSecondStep     string    // "" as the site has it, or EmailUntilAnother
 }
+
+// Roles of accounts on the operators' pages.
+const (
+	RoleOperator = "operator" // everything
+	RoleHelpdesk = "helpdesk" // finds and helps people without a role
+	RoleAuditor  = "auditor"  // reads and exports
+)
 
 // EmailUntilAnother says that codes by email are no second step of an account that has another method.
 const EmailUntilAnother = "until-another"
@@ -43,19 +50,19 @@ type AccountRef struct {
 // Ref returns the reference to the account at the epoch that was read.
 func (a Account) Ref() AccountRef { return AccountRef{a.ID, a.Epoch} }
 
-const accountColumns = `id, email, name, given_name, family_name, profile_changed_at, operator, password_hash,
+const accountColumns = `id, email, name, given_name, family_name, profile_changed_at, role, password_hash,
 		password_set_by_mail_at, password_changed_at, former_password_hash, former_password_until, epoch, disabled_at, created_at, group_names, frozen_until,
 		email_second_step`
 
 const accountOf = `accounts.id, accounts.email, accounts.name, accounts.given_name, accounts.family_name,
-		accounts.profile_changed_at, accounts.operator, accounts.password_hash,
+		accounts.profile_changed_at, accounts.role, accounts.password_hash,
 		accounts.password_set_by_mail_at, accounts.password_changed_at, accounts.former_password_hash,
 		accounts.former_password_until, accounts.epoch, accounts.disabled_at, accounts.created_at,
 		accounts.group_names, accounts.frozen_until, accounts.email_second_step`
 
 func (a *Account) columns() []any {
 	return []any{
-		&a.ID, &a.Email, &a.Name, &a.GivenName, &a.FamilyName, (*Time)(&a.ProfileChangedAt), &a.Operator, &a.PasswordHash, (*Time)(&a.PasswordSetByMailAt),
+		&a.ID, &a.Email, &a.Name, &a.GivenName, &a.FamilyName, (*Time)(&a.ProfileChangedAt), &a.Role, &a.PasswordHash, (*Time)(&a.PasswordSetByMailAt),
 		(*Time)(&a.PasswordChangedAt), &a.FormerPasswordHash, (*Time)(&a.FormerPasswordUntil), &a.Epoch,
 		(*Time)(&a.DisabledAt), (*Time)(&a.CreatedAt), &a.Groups, (*Time)(&a.FrozenUntil), &a.EmailSecondStep,
 	}
@@ -70,7 +77,7 @@ func scanAccount(s scanner) (a Account, err error) {
 func (db *DB) CreateAccount(ctx context.Context, a Account) error {
 	_, err := db.change(ctx, `INSERT INTO accounts (`+accountColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
-		a.ID, a.Email, a.Name, a.GivenName, a.FamilyName, a.ProfileChangedAt, a.Operator, a.PasswordHash, a.PasswordSetByMailAt, a.PasswordChangedAt,
+		a.ID, a.Email, a.Name, a.GivenName, a.FamilyName, a.ProfileChangedAt, a.Role, a.PasswordHash, a.PasswordSetByMailAt, a.PasswordChangedAt,
 		blob(a.FormerPasswordHash), a.FormerPasswordUntil, a.Epoch, a.DisabledAt, a.CreatedAt, a.Groups, a.FrozenUntil,
 		a.EmailSecondStep)
 	return err
@@ -143,6 +150,23 @@ func (db *DB) IncrementEpoch(ctx context.Context, id string, epoch int64) error 
 func (db *DB) SetGroups(ctx context.Context, id, groups string) error {
 	defer db.changed(AccountKey(id))
 	return db.must(ctx, `UPDATE accounts SET group_names = $2 WHERE id = $1`, id, groups)
+}
+
+// SetRole replaces the role of the account. It returns ErrNotFound if there is no such account.
+func (db *DB) SetRole(ctx context.Context, id, role string) error {
+	defer db.changed(AccountKey(id))
+	return db.must(ctx, `UPDATE accounts SET role = $2 WHERE id = $1`, id, role)
+}
+
+// CountOtherOperators returns how many enabled accounts other than id have the role operator. Until the transaction ends,
+// others wait to count too, so that two operators cannot remove each other at once.
+func (db *DB) CountOtherOperators(ctx context.Context, id string) (n int64, err error) {
+	if err := db.SetState(ctx, "count of operators", id); err != nil {
+		return 0, err
+	}
+	err = db.read.QueryRowContext(ctx, `SELECT COUNT(*) FROM accounts
+		WHERE role <> '' AND role = 'operator' AND disabled_at = 0 AND id <> $1`, id).Scan(&n)
+	return n, err
 }
 
 // SetEmailSecondStep sets whether codes by email are a second step of the account: "" or EmailUntilAnother. It returns

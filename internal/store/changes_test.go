@@ -67,6 +67,7 @@ func TestChanged(t *testing.T) {
 			return db.SetEmailSecondStep(ctx, id, 1, store.EmailUntilAnother)
 		}, account},
 		{"an epoch", func(db *store.DB, id string) error { return db.IncrementEpoch(ctx, id, 1) }, account},
+		{"role", func(db *store.DB, id string) error { return db.SetRole(ctx, id, "auditor") }, account},
 		{"groups", func(db *store.DB, id string) error { return db.SetGroups(ctx, id, "staff") }, account},
 		{"disabled", func(db *store.DB, id string) error { return db.SetDisabled(ctx, id, 1, at(9)) }, account},
 		{"a factor more", func(db *store.DB, id string) error {

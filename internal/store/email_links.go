@@ -24,7 +24,7 @@ type EmailLink struct {
 	FactorID  string // LinkUndo: the factor to remove; "" to restore the address
 	Replaced  []byte // LinkUndo: the factor to restore, as JSON; empty: none
 	Names
-	Operator  bool
+	Role      string    // LinkInvite: of the new account
 	Epoch     int64     // LinkReset: of the account, when the link was created
 	CreatedAt time.Time // LinkUndo: when the change was made
 	ExpiresAt time.Time
@@ -33,11 +33,11 @@ type EmailLink struct {
 }
 
 const linkColumns = `token_hash, purpose, email, account_id, factor_id, replaced, name, given_name, family_name,
-		operator, epoch, created_at, expires_at, due_at, language`
+		role, epoch, created_at, expires_at, due_at, language`
 
 func scanLink(s scanner) (l EmailLink, err error) {
 	err = s.Scan(&l.TokenHash, &l.Purpose, &l.Email, &l.AccountID, &l.FactorID, &l.Replaced, &l.Name, &l.GivenName,
-		&l.FamilyName, &l.Operator, &l.Epoch, (*Time)(&l.CreatedAt), (*Time)(&l.ExpiresAt), (*Time)(&l.DueAt), &l.Language)
+		&l.FamilyName, &l.Role, &l.Epoch, (*Time)(&l.CreatedAt), (*Time)(&l.ExpiresAt), (*Time)(&l.DueAt), &l.Language)
 	return l, found(err)
 }
 
@@ -45,7 +45,7 @@ func scanLink(s scanner) (l EmailLink, err error) {
 func (db *DB) CreateEmailLink(ctx context.Context, l EmailLink) error {
 	_, err := db.change(ctx, `INSERT INTO email_links (`+linkColumns+`, used_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0)`,
-		l.TokenHash, l.Purpose, l.Email, l.AccountID, l.FactorID, blob(l.Replaced), l.Name, l.GivenName, l.FamilyName, l.Operator,
+		l.TokenHash, l.Purpose, l.Email, l.AccountID, l.FactorID, blob(l.Replaced), l.Name, l.GivenName, l.FamilyName, l.Role,
 		l.Epoch, l.CreatedAt, l.ExpiresAt, l.DueAt, l.Language)
 	return err
 }

@@ -37,7 +37,7 @@ var fullReads = map[string]string{
 // smallIndexes are partial indexes that contain only pending work. A statement may read all of one.
 var smallIndexes = []string{
 	"grants_logout_pending", "outbox_messages_due", "outbox_messages_unknown", "outbox_messages_waiting_expires",
-	"outbox_messages_urgent", "outbox_messages_others", "outbox_messages_claimed",
+	"accounts_role", "outbox_messages_urgent", "outbox_messages_others", "outbox_messages_claimed",
 }
 
 // noTables are names in SQLite's plans that are not tables.
@@ -307,6 +307,8 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"SetEmail":             func(d *db) error { return d.SetEmail(ctx, "x1", 1, "y", at(1)) },
 		"SetNames":             func(d *db) error { return d.SetNames(ctx, "x1", store.Names{Name: "y"}, at(1)) },
 		"SetGroups":            func(d *db) error { return d.SetGroups(ctx, "x1", "y") },
+		"SetRole":              func(d *db) error { return d.SetRole(ctx, "x1", "operator") },
+		"CountOtherOperators":  func(d *db) error { return no(d.CountOtherOperators(ctx, "x1")) },
 		"SetState":             func(d *db) error { return d.SetState(ctx, "x1", "y") },
 		"SetPassword":          func(d *db) error { return d.SetPassword(ctx, "x1", 1, x, at(1), at(1)) },
 		"SetLatestTime":        func(d *db) error { return d.SetLatestTime(ctx, at(1)) },
@@ -577,7 +579,8 @@ func fill(t *testing.T, raw *sql.DB, url string) {
 		"session_expires_at": "100000 + n",
 		"code_expires_at":    "100000 + n", "revoke_reason": "''", "state": "'waiting'", "pushed": "TRUE",
 		"logout_pending": "n < 5", "urgent": "n % 2 = 0", "claim_beats": "CASE WHEN n < 5 THEN 1 ELSE 0 END",
-		"operator": "FALSE", "needs_long_code": "FALSE", "trust_requested": "FALSE", "stay_signed_in": "FALSE",
+		"accounts.role": "CASE WHEN n < 5 THEN 'operator' ELSE '' END", "email_links.role": "''",
+		"needs_long_code": "FALSE", "trust_requested": "FALSE", "stay_signed_in": "FALSE",
 		"persistent": "FALSE", "shown_only": "FALSE",
 		"settings_shown":              "FALSE",
 		"polls_early":                 "FALSE",

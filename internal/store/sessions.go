@@ -69,7 +69,7 @@ func (db *DB) GetSession(ctx context.Context, id string, idle, now time.Time) (S
 const (
 	sessionAndAccount = `SELECT ` + sessionColumns + `, ` + accountOfSession + `
 		FROM sessions ` + liveSession + ` WHERE ` + liveSince
-	accountOfSession = `accounts.id, accounts.email, accounts.name, accounts.operator, accounts.epoch, accounts.group_names`
+	accountOfSession = `accounts.id, accounts.email, accounts.name, accounts.role, accounts.epoch, accounts.group_names`
 	// liveSince is the SQL condition that a session has not expired at $1 and was last seen at $2 or later.
 	liveSince = `sessions.expires_at >= $1 AND sessions.last_seen_at >= $2`
 )
@@ -80,7 +80,7 @@ func scanSession(row scanner) (s Session, a Account, err error) {
 }
 
 func (a *Account) columnsOfSession() []any {
-	return []any{&a.ID, &a.Email, &a.Name, &a.Operator, &a.Epoch, &a.Groups}
+	return []any{&a.ID, &a.Email, &a.Name, &a.Role, &a.Epoch, &a.Groups}
 }
 
 // FindHostSession returns what the cookie of a host behind a reverse proxy, with this token hash, belongs to: the live

@@ -23,7 +23,7 @@ var mailStories = map[string]string{
 	"trusted": "mail.trusted.text", "stolen": "mail.stolen.text", "guessed": "mail.guessed.text",
 	"longer": "mail.longer.text", "removed-email": "mail.removed.email.text", "frozen": "mail.frozen.text",
 	"kept": "mail.kept.text", "undone": "mail.undone.text", "step-until": "mail.step.until.text",
-	"step-always": "mail.step.always.text",
+	"step-always": "mail.step.always.text", "role": "mail.role.text",
 }
 
 // storyMail returns a mail with values as they come in real life.
@@ -35,6 +35,8 @@ func storyMail(lang, key string, brand brand.Brand) delivery.Message {
 		code = "7KQ2-M9XPA-3HVTN"
 	case "mail.email.text":
 		what = "jane.doe@example.org"
+	case "mail.role.text":
+		what = w.Translate("role.helpdesk")
 	case "mail.trusted.text":
 		what = w.Translate("trust.label", "Count", 30)
 	}

@@ -163,7 +163,7 @@ func TestLinkWorksForItsPurposeOnly(t *testing.T) {
 		h.wantStatus(h.Browser().Post("/reset", "token", reset, "password", "brand new horse"), http.StatusSeeOther)
 		h.wantStatus(h.Browser().Post("/signin", "email", benEmail, "password", benPassword), http.StatusSeeOther)
 		h.wantStatus(h.Browser().Post("/join", "token", signUp, "name", "Eva", "password", "brand new horse"), http.StatusSeeOther)
-		if h.value("SELECT operator FROM accounts WHERE email = 'eva@example.net'") == h.value("SELECT operator FROM email_links WHERE email = 'fay@example.net'") {
+		if h.value("SELECT role FROM accounts WHERE email = 'eva@example.net'") == h.value("SELECT role FROM email_links WHERE email = 'fay@example.net'") {
 			h.T.Error("who signed up is an operator")
 		}
 		// The purpose alone decides, whatever the account looks like.

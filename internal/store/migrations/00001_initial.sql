@@ -18,7 +18,7 @@ CREATE TABLE accounts (
 	given_name              TEXT NOT NULL,          -- '' if the person did not say
 	family_name             TEXT NOT NULL,
 	profile_changed_at      BIGINT NOT NULL,        -- when a name or the address was last changed
-	operator                BOOLEAN NOT NULL,
+	role                    TEXT NOT NULL,          -- on the operators' pages: '' none, operator, helpdesk, auditor
 	password_hash           BYTEA NOT NULL,         -- sealed
 	password_set_by_mail_at BIGINT NOT NULL,        -- when the password was last set with a link sent by email
 	password_changed_at     BIGINT NOT NULL,        -- when the password was last changed; 0: never
@@ -32,6 +32,7 @@ CREATE TABLE accounts (
 	email_second_step       TEXT NOT NULL           -- '' as the site has it; until-another: no codes by email beside another method
 );
 
+CREATE INDEX accounts_role ON accounts (role) WHERE role <> '';
 CREATE INDEX accounts_former_password ON accounts (former_password_until) WHERE former_password_until > 0;
 
 -- One attempt to authenticate: a sign-in, a step-up, or the verification of a new factor.
@@ -146,7 +147,7 @@ CREATE TABLE email_links (
 	name        TEXT NOT NULL,
 	given_name  TEXT NOT NULL,
 	family_name TEXT NOT NULL,
-	operator    BOOLEAN NOT NULL,
+	role        TEXT NOT NULL,                       -- invite: of the account that is created
 	epoch       BIGINT NOT NULL,                     -- reset: of the account, when the link was made
 	created_at  BIGINT NOT NULL,
 	expires_at  BIGINT NOT NULL,
@@ -176,7 +177,7 @@ INSERT INTO audit_terms (id, term) VALUES
 	(51, 'client.rejected'), (52, 'registration_token.created'), (53, 'registration_tokens.ended'),
 	(54, 'consent.given'), (55, 'consent.denied'), (56, 'consent.withdrawn'), (57, 'access.denied'),
 	(58, 'grant.created'), (59, 'grant.ended'), (60, 'authorization_code.reused'), (61, 'user_code.rejected'),
-	(62, 'refresh_token.reused'), (63, 'signing_key.created'), (64, 'backup.restored'), (65, 'events.omitted');
+	(62, 'refresh_token.reused'), (63, 'signing_key.created'), (64, 'backup.restored'), (65, 'events.omitted'), (66, 'account.role_changed');
 
 -- The browsers that security events name.
 CREATE TABLE audit_browsers (
