@@ -35,7 +35,7 @@ var importers = map[string][]string{
 	},
 	"database/sql": {"internal/store"},
 	"net/http": {
-		"internal/web", "internal/help", "internal/oidc", "internal/forwardauth", "internal/render", "internal/origin",
+		"internal/web", "internal/admin", "internal/help", "internal/oidc", "internal/forwardauth", "internal/render", "internal/origin",
 		"internal/check", "internal/demo", "internal/metadata", "", "cmd/*", "delivery",
 	},
 	"html/template": {"internal/render", "internal/web", "internal/demo", "internal/mail"},

@@ -8,7 +8,6 @@ import (
 
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
-	"twostep.example/twostep/internal/store"
 )
 
 // AuditEvent is a security event. docs/audit.md describes the kinds and the fields.
@@ -30,6 +29,13 @@ type AuditEvent struct {
 	Trace     string    `json:"trace"`
 	Count     int64     `json:"count"` // how many events it represents: 1, or more for "events.omitted"
 }
+
+// CSV returns the event as a line of CSV with the columns of AuditCSVHeader. A text that a spreadsheet would evaluate as a
+// formula starts with an apostrophe.
+func (e AuditEvent) CSV() []string { return audit.Row(e).CSV() }
+
+// AuditCSVHeader returns the names of the columns of AuditEvent.CSV.
+func AuditCSVHeader() []string { return audit.CSVHeader() }
 
 // AuditFilter selects events. An event must match every field that is set.
 type AuditFilter struct {
@@ -79,24 +85,9 @@ func (s *Server) AuditEvents(ctx context.Context, f AuditFilter) ([]AuditEvent, 
 	if err != nil {
 		return nil, err
 	}
-	emails := map[string]string{"": ""}
 	list := make([]AuditEvent, len(events))
 	for i, e := range events {
-		email, ok := emails[e.Account]
-		if !ok {
-			a, err := s.store.GetAccount(ctx, e.Account)
-			if err != nil && !errors.Is(err, store.ErrNotFound) {
-				return nil, err
-			}
-			email = a.Email
-			emails[e.Account] = email
-		}
-		list[i] = AuditEvent{
-			ID: e.ID.String(), Time: e.At.UTC(), Event: string(e.Kind), Result: string(e.Result),
-			ActorType: e.Actor.Type, ActorID: e.Actor.ID,
-			Account: e.Account, Email: email, Target: e.Target, Reason: e.Reason, Client: e.Client, SignIn: e.SignIn,
-			Address: e.Address, Browser: e.Browser, Trace: e.Trace, Count: e.Occurrences,
-		}
+		list[i] = AuditEvent(e.Row())
 	}
 	return list, nil
 }

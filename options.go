@@ -116,6 +116,13 @@ type Options struct {
 	// Operator is the name, in security events, of the person who changes accounts and apps with methods of Server.
 	// "": the events name the program as actor.
 	Operator string
+	// OperatorSecondStep says which second step opens the operators' pages (/admin): "strongest" (default: something
+	// stronger than a code by email, if the account has it), or "any".
+	OperatorSecondStep string
+	// Settings are shown to operators, for example those of a configuration file. Mask secrets.
+	Settings []Setting
+	// Version is the version of the program, shown to operators.
+	Version string
 	// AuditDays is how many days security events are kept: 366 to 36,500, default 400.
 	AuditDays int
 	// HelpMenu is the path to the verification methods in the menu of your app, like "Settings -> Billing & Admin", at
@@ -159,6 +166,13 @@ type LocalMode struct {
 	Inbox *delivery.Inbox
 	// AdvanceClock moves the clock of Options.Now forward. nil: the inbox has no control for it.
 	AdvanceClock func(time.Duration)
+}
+
+// Setting is a setting that is shown to operators.
+type Setting struct {
+	Name   string // as it is in the documentation, like smtp.host
+	Value  string // "": not set
+	Source string // where it was set, like "twostep.toml, line 7"; "": it is the default
 }
 
 // OptionError says which option of Options is missing or wrong.
@@ -236,6 +250,10 @@ func (o Options) completed() (Options, error) {
 	o.EmailSecondStep = first(o.EmailSecondStep, "always")
 	if o.EmailSecondStep != "always" && o.EmailSecondStep != store.EmailUntilAnother {
 		return o, optionError("EmailSecondStep", "is %q, want always or until-another", o.EmailSecondStep)
+	}
+	o.OperatorSecondStep = first(o.OperatorSecondStep, "strongest")
+	if o.OperatorSecondStep != "strongest" && o.OperatorSecondStep != "any" {
+		return o, optionError("OperatorSecondStep", "is %q, want strongest or any", o.OperatorSecondStep)
 	}
 	o.EmailPauseAfterReset = first(o.EmailPauseAfterReset, challenge.EmailPauseAfterReset)
 	if d := o.EmailPauseAfterReset; d < time.Hour || d > 720*time.Hour || d%time.Hour != 0 {

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/admin"
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/client"
@@ -174,7 +175,8 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		Email: challenge.EmailPolicy{
 			UntilAnother: o.EmailSecondStep == store.EmailUntilAnother, PauseAfterReset: o.EmailPauseAfterReset,
 		},
-		Texts: challenge.TextBudget{PricePerMessage: o.SMSPrice, PerDay: o.SMSDailyBudget},
+		AnyForOperators: o.OperatorSecondStep == "any",
+		Texts:           challenge.TextBudget{PricePerMessage: o.SMSPrice, PerDay: o.SMSDailyBudget},
 	})
 	s := &Server{services: services, options: o, store: db, events: events, outbox: out, log: o.Logger, now: o.Now}
 	if !o.NoBackgroundWork && o.machineClock {
@@ -310,7 +312,11 @@ func (s *Server) routes(o Options) http.Handler {
 	if o.Local != nil {
 		site.Inbox, site.InboxKey, site.AdvanceClock = o.Local.Inbox, s.inboxKey, o.Local.AdvanceClock
 	}
-	mux := s.pages.NewMux(slices.Concat(site.Routes(), helps.Routes(), s.provider.Routes(), s.hosts.Routes())...)
+	operators := &admin.Handlers{
+		Accounts: services.Accounts, Sessions: services.Sessions, Challenges: services.Challenges, Grants: s.grants,
+		Outbox: s.outbox, Pages: s.pages, Health: s.health, Settings: adminSettings(o.Settings),
+	}
+	mux := s.pages.NewMux(slices.Concat(site.Routes(), operators.Routes(), helps.Routes(), s.provider.Routes(), s.hosts.Routes())...)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	sameOrigin := http.NewCrossOriginProtection()

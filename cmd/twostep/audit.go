@@ -226,43 +226,20 @@ type csvPrinter struct {
 	begun bool
 }
 
-var csvHeader = []string{
-	"time", "event", "result", "actor_type", "actor_id", "account", "email", "target", "reason", "client", "sign_in",
-	"address",
-	"browser", "trace", "count", "id",
-}
-
 func (p *csvPrinter) print(events []twostep.AuditEvent) error {
 	if !p.begun {
 		p.begun = true
-		if err := p.out.Write(csvHeader); err != nil {
+		if err := p.out.Write(twostep.AuditCSVHeader()); err != nil {
 			return err
 		}
 	}
 	for _, e := range events {
-		row := []string{
-			e.Time.Format(time.RFC3339Nano), e.Event, e.Result, e.ActorType, e.ActorID, e.Account, e.Email, e.Target,
-			e.Reason, e.Client, e.SignIn,
-			e.Address, e.Browser, e.Trace, strconv.FormatInt(e.Count, 10), e.ID,
-		}
-		for i := range row {
-			row[i] = cell(row[i])
-		}
-		if err := p.out.Write(row); err != nil {
+		if err := p.out.Write(e.CSV()); err != nil {
 			return err
 		}
 	}
 	p.out.Flush()
 	return p.out.Error()
-}
-
-// cell quotes a text that a spreadsheet would evaluate as a formula (OWASP, CSV Injection). The
-// client controls the browser name and the address.
-func cell(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
-		return "'" + text
-	}
-	return text
 }
 
 type tablePrinter struct {

@@ -79,7 +79,7 @@ var optionSettings = map[string]string{
 	"SignUp":    "signup",
 	"TrustDays": "trust.days", "TrustNetwork": "trust.network", "TrustBrowser": "trust.browser",
 	"TrustedProxies": "trusted_proxies", "ProxySecret": "proxy_secret",
-	"GuessOddsOneIn": "odds", "AuditDays": "audit.days",
+	"GuessOddsOneIn": "odds", "AuditDays": "audit.days", "OperatorSecondStep": "operators.second_step",
 	"IdleTimeout": "session.idle", "AbsoluteTimeout": "session.absolute", "SMSGateways": "sms.gateways",
 }
 
@@ -293,10 +293,19 @@ type versionCommand struct{}
 
 // Run prints the version that the Go tool chain has recorded in the program.
 func (versionCommand) Run(to console) error {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
+	version := programVersion()
+	if version == "" {
 		return errors.New("the program was built without a version; build it with go build")
 	}
-	_, err := fmt.Fprintf(to.out, "twostep %s %s\n", info.Main.Version, info.GoVersion)
+	_, err := fmt.Fprintf(to.out, "twostep %s\n", version)
 	return err
+}
+
+// programVersion returns the version of the program and of Go; "" if the program was built without one.
+func programVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	return info.Main.Version + " " + info.GoVersion
 }

@@ -57,7 +57,7 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 	if err != nil {
 		return err
 	}
-	options.Brand = look
+	options.Brand, options.Settings, options.Version = look, s.valuesFor(from), programVersion()
 	var app *demo.App
 	if c.Demo {
 		if err := useDemoClock(&options, s.Data); err != nil {

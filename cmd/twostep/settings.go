@@ -67,6 +67,7 @@ type settings struct {
 	TLS         tlsSettings      `toml:"tls" embed:"" prefix:"tls-"`
 	Socket      socketSettings   `toml:"socket" embed:"" prefix:"socket-"`
 	Audit       auditSettings    `toml:"audit" embed:"" prefix:"audit-"`
+	Operators   operatorSettings `toml:"operators" embed:"" prefix:"operators-"`
 	Log         logSettings      `toml:"log" embed:"" prefix:"log-"`
 	Help        helpSettings     `toml:"help" embed:"" prefix:"help-"`
 	AppTables   []appTable       `toml:"app" kong:"-"` // parsed to apps
@@ -111,6 +112,10 @@ type trustSettings struct {
 	Days    int    `toml:"days" default:"30" placeholder:"N" allowed:"0 to 30" help:"Let people trust a device for this many days; 0 turns it off" example:"14"`
 	Network string `toml:"network" default:"exact" values:"exact,prefix,off" placeholder:"HOW" help:"Trust a device on the same IPv4 address or IPv6 /64 (exact), on the same IPv4 /24 or IPv6 /56 (prefix), or everywhere (off)"`
 	Browser string `toml:"browser" default:"family" values:"family,exact" placeholder:"HOW" help:"Trust the same browser and system in this or a newer version (family), or the same User-Agent only (exact)"`
+}
+
+type operatorSettings struct {
+	SecondStep string `toml:"second_step" default:"strongest" values:"strongest,any" placeholder:"WHICH" help:"Open the operators' pages with something stronger than a code by email if the account has it (strongest), or with any second step"`
 }
 
 type emailSettings struct {
@@ -471,7 +476,7 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 		HelpMenu: s.Help.Menu,
 		Apps:     s.apps, GuessOddsOneIn: s.oddsOneIn, AuditDays: s.Audit.Days,
 		TrustedProxies: s.proxies, ProxySecret: s.ProxySecret, PrivateClients: s.Intranet, HSTSSubdomains: s.HSTS,
-		EmailSecondStep: s.Email.SecondStep, EmailPauseAfterReset: s.Email.pauseAfterReset,
+		OperatorSecondStep: s.Operators.SecondStep, EmailSecondStep: s.Email.SecondStep, EmailPauseAfterReset: s.Email.pauseAfterReset,
 		SMSGateways: s.SMS.gateways, SMSPrice: s.SMS.price, SMSDailyBudget: s.SMS.budget,
 	}
 	if s.ClientMeta {

@@ -11,6 +11,13 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
+// Roles of accounts on the operators' pages.
+const (
+	RoleOperator = store.RoleOperator
+	RoleHelpdesk = store.RoleHelpdesk
+	RoleAuditor  = store.RoleAuditor
+)
+
 // ValidateRole returns ErrRole unless role is "", operator, helpdesk or auditor.
 func ValidateRole(role string) error {
 	switch role {

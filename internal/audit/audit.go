@@ -7,6 +7,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -80,6 +81,9 @@ type Event struct {
 	Address string // set by Record from the Source
 	Browser string // set by Record from the Source
 	Trace   string // of a trust decision, see "twostep explain --trace"
+	// Owner and ActorEmail are the addresses that Account and Actor have now; "": there is no such account. List sets
+	// them.
+	Owner, ActorEmail string
 	// Occurrences is how many events this one counts: 1, or more for EventsOmitted.
 	Occurrences int64
 }
@@ -100,6 +104,7 @@ type Log struct {
 	Logger *slog.Logger // nil: nothing is logged
 
 	exceeded exceeded
+	counts   counts
 }
 
 // Record writes e in the transaction tx of the operation, and its log line once that is committed. Events whose kind is
@@ -188,6 +193,9 @@ func (a Actor) String() string {
 	return a.Type + ":" + a.ID
 }
 
+// ErrNoEvent means that there is no event with this id.
+var ErrNoEvent = errors.New("no such event")
+
 // Filter selects events. A zero field does not restrict.
 type Filter struct {
 	Account string // id of the subject
@@ -223,6 +231,18 @@ func (l *Log) List(ctx context.Context, f Filter) ([]Event, error) {
 	return list, nil
 }
 
+// Get returns the event with this id, or ErrNoEvent.
+func (l *Log) Get(ctx context.Context, id EventID) (Event, error) {
+	row, err := l.Store.GetAuditEvent(ctx, id)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return Event{}, ErrNoEvent
+	case err != nil:
+		return Event{}, fmt.Errorf("audit: get: %w", err)
+	}
+	return eventOf(row), nil
+}
+
 func rowOf(e Event) store.AuditEvent {
 	return store.AuditEvent{
 		ID: e.ID, Kind: string(e.Kind), ActorType: e.Actor.Type, ActorID: e.Actor.ID, Account: e.Account,
@@ -236,5 +256,6 @@ func eventOf(row store.AuditEvent) Event {
 		ID: row.ID, At: row.ID.Time(), Kind: Kind(row.Kind), Actor: Actor{row.ActorType, row.ActorID}, Account: row.Account,
 		Target: row.Target, Result: Result(row.Result), Reason: row.Reason, Client: row.Client, SignIn: row.SignIn,
 		Address: row.Address, Browser: row.Browser, Trace: row.Trace, Occurrences: row.Occurrences,
+		Owner: row.Email, ActorEmail: row.ActorEmail,
 	}
 }

@@ -71,6 +71,7 @@ const (
 	TokenReused      Kind = "refresh_token.reused"
 
 	SigningKeyCreated Kind = "signing_key.created"
+	DeliveryTested    Kind = "delivery.tested"
 	BackupRestored    Kind = "backup.restored"
 	EventsOmitted     Kind = "events.omitted"
 )
@@ -141,6 +142,7 @@ func Describe() []Description {
 		{UserCodeRejected, "a signed-in person entered a code that no waiting device shows", true},
 		{TokenReused, "a refresh token was used twice, so its grant was ended", false},
 		{SigningKeyCreated, "a new signing key was created", false},
+		{DeliveryTested, "an operator sent a test message", false},
 		{BackupRestored, "everything valid before was made invalid after a restore", false},
 		{EventsOmitted, "more of the same in this hour are counted here, and not recorded one by one", false},
 	}

@@ -85,6 +85,8 @@ type Challenges struct {
 	Methods  []factor.Method
 	Texts    TextBudget
 	Email    EmailPolicy
+	// AnyForOperators accepts any second step on the operators' pages, also the weakest that the account has.
+	AnyForOperators bool
 }
 
 // EmailPolicy says when codes by email are a second step of an account that has another method. The mailbox also resets

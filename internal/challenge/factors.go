@@ -148,6 +148,26 @@ func (c *Challenges) HighestLevel(ctx context.Context, who session.Session) (hig
 	return highest, err
 }
 
+// OperatorLevel returns the level that a session needs for the operators' pages: the highest that the account can reach
+// now without a backup method, or that of a code by email if AnyForOperators is set.
+func (c *Challenges) OperatorLevel(ctx context.Context, who session.Session) (session.Level, error) {
+	if c.AnyForOperators {
+		return session.LevelEmail, nil
+	}
+	a, err := c.Store.GetAccount(ctx, who.Account.ID)
+	if err != nil {
+		return session.LevelNone, fmt.Errorf("challenge: level: %w", err)
+	}
+	all, err := c.Factors(ctx, a)
+	needed := session.LevelEmail
+	for _, f := range c.usable(all, a) {
+		if !f.Method.Info().Backup {
+			needed = max(needed, LevelBy(f.Method))
+		}
+	}
+	return needed, err
+}
+
 // Offer is one method that the person may choose.
 type Offer struct {
 	Method string // "email"

@@ -208,6 +208,12 @@ func (g *Grants) unsealSigningKey(row store.SigningKey) (signingKey, error) {
 }
 
 func (g *Grants) createSigningKey(ctx context.Context, algorithm string) (k signingKey, err error) {
+	return g.createSigningKeyAs(ctx, algorithm, audit.System(), origin.Origin{})
+}
+
+func (g *Grants) createSigningKeyAs(
+	ctx context.Context, algorithm string, actor audit.Actor, from origin.Origin,
+) (k signingKey, err error) {
 	switch jose.SignatureAlgorithm(algorithm) {
 	case jose.RS256:
 		k.private, err = rsa.GenerateKey(rand.Reader, 2048)
@@ -231,11 +237,11 @@ func (g *Grants) createSigningKey(ctx context.Context, algorithm string) (k sign
 		}
 		e := audit.Event{
 			Kind:   audit.SigningKeyCreated,
-			Actor:  audit.System(),
+			Actor:  actor,
 			Target: audit.Target("signing_key", k.ID),
 			Reason: algorithm,
 		}
-		return g.Accounts.Event(ctx, tx, e, origin.Origin{})
+		return g.Accounts.Event(ctx, tx, e, from)
 	})
 }
 
@@ -258,14 +264,22 @@ func (g *Grants) PublicJWKS(ctx context.Context) (set jose.JSONWebKeySet, err er
 		if err != nil {
 			return set, err
 		}
-		for i, k := range list {
-			// A key signs until its successor starts to.
-			if i == 0 || now.Sub(list[i-1].createdAt()) < signingKeyLeadTime+signingKeyOverlap {
-				set.Keys = append(set.Keys, k.publicJWK())
-			}
+		for _, k := range publishedKeys(list, now) {
+			set.Keys = append(set.Keys, k.publicJWK())
 		}
 	}
 	return set, nil
+}
+
+// publishedKeys returns the keys of a list, newest first, that clients need now.
+func publishedKeys(list []signingKey, now time.Time) (published []signingKey) {
+	for i, k := range list {
+		// A key signs until its successor starts to.
+		if i == 0 || now.Sub(list[i-1].createdAt()) < signingKeyLeadTime+signingKeyOverlap {
+			published = append(published, k)
+		}
+	}
+	return published
 }
 
 // SignJWT returns a signed JWT with this typ header and these claims.

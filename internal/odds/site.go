@@ -3,6 +3,7 @@ package odds
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -161,6 +162,25 @@ func (bs *Budgets) ResetSiteAlarm(ctx context.Context) error {
 		return fmt.Errorf("odds: reset site alarm: %w", err)
 	}
 	return nil
+}
+
+// SiteAlarm reports whether the site-wide guessing alarm of a group of accounts is on.
+func (bs *Budgets) SiteAlarm(ctx context.Context) (on bool, err error) {
+	now := bs.Now()
+	for _, group := range groups {
+		state, err := bs.Store.GetState(ctx, alarmState+group)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return false, fmt.Errorf("odds: site alarm: %w", err)
+		}
+		active, err := alarmActive(state, now)
+		if active || err != nil {
+			return active, err
+		}
+	}
+	return false, nil
 }
 
 // alarmDue reports whether a charge raises the alarm of the account's group. b was read before the charge. The hours

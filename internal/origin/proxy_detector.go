@@ -148,6 +148,17 @@ func (a *ProxyDetector) diagnose() (warningKind, string) {
 	return 0, ""
 }
 
+// Found reports whether requests arrive in a way that an operator should correct; false for a nil ProxyDetector.
+func (a *ProxyDetector) Found() bool {
+	if a == nil {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, warning := a.diagnose()
+	return warning != ""
+}
+
 // String returns the counts of recent requests and the current warning; "" for a nil ProxyDetector.
 func (a *ProxyDetector) String() string {
 	if a == nil {

@@ -205,13 +205,9 @@ func (o *Outbox) claim(ctx context.Context, urgent bool, now time.Time) (store.O
 }
 
 func (o *Outbox) attempt(ctx context.Context, row store.OutboxMessage) error {
-	body, err := o.Keys.Open(boundTo(row.ID), row.Body)
+	m, err := o.open(row)
 	if err != nil {
 		return fmt.Errorf("%w: message cannot be decrypted", delivery.ErrRejected)
-	}
-	var m delivery.Message
-	if err := json.Unmarshal(body, &m); err != nil {
-		return fmt.Errorf("%w: message is not valid JSON", delivery.ErrRejected)
 	}
 	send := o.Senders[m.Channel]
 	if send == nil {
@@ -252,6 +248,9 @@ func (o *Outbox) recordAttempt(ctx context.Context, row store.OutboxMessage, res
 		log.Warn("message rejected", "error", result)
 	default:
 		log.Debug("message not sent, will retry", "error", result)
+	}
+	if result != nil {
+		o.recordFailure(ctx, row, result)
 	}
 	now := o.Now()
 	for tries := int64(1); ; tries++ {

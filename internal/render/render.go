@@ -85,6 +85,7 @@ type View struct {
 	Title     string // text key
 	TitleText string // the title itself, if it is not in package i18n
 	Wide      bool   // the wide layout, for lists
+	Style     string // an asset with more style, for pages that need it; "": none
 	Bare      bool   // with its style inside and no script or icon, for a page on the host of an app
 	Focus     string // the field with the focus if there is no problem
 	Problems  []Problem

@@ -15,12 +15,19 @@ const (
 	AccessPublic  Access = ""        // nothing
 	AccessAttempt Access = "sign-in" // an attempt
 	AccessSession Access = "session" // a session
+	// AccessOperator is a session of an account with one of the roles of the route, in which both steps were taken
+	// recently. To everybody else without such a role, the page does not exist.
+	AccessOperator Access = "operator"
 )
+
+// OperatorPath is the path of the operators' pages.
+const OperatorPath = "/admin"
 
 // Route is one path with one method.
 type Route struct {
 	Pattern string // "GET /signin"; a GET also answers HEAD
 	Access  Access
+	Roles   []string // AccessOperator: the roles that may use it
 	Handler Handler
 }
 

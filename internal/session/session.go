@@ -104,6 +104,15 @@ func (s Session) RecentlyAuthenticated(now time.Time) bool {
 	return now.Sub(s.AuthenticatedAt) <= FreshFor
 }
 
+// OperatorFreshFor is how old the last full authentication may be on the operators' pages.
+const OperatorFreshFor = 15 * time.Minute
+
+// AuthenticatedAs reports whether the person took both steps within the time d and reached the level by them. A step that
+// trust has skipped does not count.
+func (s Session) AuthenticatedAs(level Level, d time.Duration, now time.Time) bool {
+	return !s.AuthenticatedAt.IsZero() && now.Sub(s.AuthenticatedAt) <= d && s.Level() >= level
+}
+
 // AuthTime returns when both steps were last taken, in this session or when the trusted browser was verified. A
 // skipped step does not count (OpenID Connect Core 2, auth_time).
 func (s Session) AuthTime() time.Time {

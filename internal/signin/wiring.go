@@ -43,7 +43,9 @@ type Config struct {
 	Texts        challenge.TextBudget
 	Email        challenge.EmailPolicy
 	Operator     audit.Actor // see account.Accounts
-	Events       *audit.Log  // see account.Accounts
+	// AnyForOperators: see challenge.Challenges
+	AnyForOperators bool
+	Events          *audit.Log // see account.Accounts
 }
 
 // Services are the services behind sign-in and the settings of an account.
@@ -84,6 +86,7 @@ func New(c Config) *Services {
 	s.Challenges = &challenge.Challenges{
 		Store: c.Store, Keys: c.Keys, Now: c.Now, Log: c.Log, Accounts: s.Accounts, Limits: s.Limits, Devices: s.Devices,
 		Budgets: s.Budgets, Sessions: s.Sessions, Methods: c.Methods, Texts: c.Texts, Email: c.Email,
+		AnyForOperators: c.AnyForOperators,
 	}
 	s.Enrollments = &enroll.Enrollments{
 		Store: c.Store, Now: c.Now, Accounts: s.Accounts, Limits: s.Limits, Sessions: s.Sessions, Challenges: s.Challenges,

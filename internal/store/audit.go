@@ -79,6 +79,8 @@ type AuditEvent struct {
 	Browser     string
 	Trace       string
 	Occurrences int64
+	Email       string // address of Account now; "": there is no such account. Only ListAuditEvents sets it
+	ActorEmail  string // the same of ActorID
 }
 
 // CreateAuditEvent inserts an event of the time at, and returns its id.
@@ -134,6 +136,7 @@ type AuditFilter struct {
 	Since   time.Time // at or after
 	Until   time.Time // before
 	Before  EventID   // older than this event
+	From    EventID   // this event or newer
 	Limit   int       // at least 1
 }
 
@@ -175,19 +178,63 @@ func (db *DB) ListAuditEvents(ctx context.Context, f AuditFilter) ([]AuditEvent,
 	if !f.Until.IsZero() {
 		where = append(where, "id < "+arg(firstEventID(f.Until)))
 	}
+	if f.From != 0 {
+		where = append(where, "id >= "+arg(f.From))
+	}
 	if f.Before != 0 {
 		where = append(where, "id < "+arg(f.Before))
 	}
-	rows, err := db.read.QueryContext(ctx, `SELECT id, kind, actor_type, actor_id, account, target, result, reason, client,
-			sign_in, address, browser, trace, occurrences
-		FROM audit_log WHERE id IN (SELECT id FROM audit_events WHERE `+strings.Join(where, ` AND `)+`
-			ORDER BY id DESC LIMIT `+arg(f.Limit)+`) ORDER BY id DESC`, args...)
+	rows, err := db.read.QueryContext(ctx, `SELECT e.id, e.kind, e.actor_type, e.actor_id, e.account, e.target, e.result,
+			e.reason, e.client, e.sign_in, e.address, e.browser, e.trace, e.occurrences, COALESCE(subject.email, ''),
+			COALESCE(actor.email, '')
+		FROM audit_log AS e LEFT JOIN accounts AS subject ON subject.id = e.account
+			LEFT JOIN accounts AS actor ON actor.id = e.actor_id
+		WHERE e.id IN (SELECT id FROM audit_events WHERE `+strings.Join(where, ` AND `)+`
+			ORDER BY id DESC LIMIT `+arg(f.Limit)+`) ORDER BY e.id DESC`, args...)
 	return all(rows, err, scanAuditEvent)
 }
 
 func scanAuditEvent(s scanner) (e AuditEvent, err error) {
 	return e, s.Scan(&e.ID, &e.Kind, &e.ActorType, &e.ActorID, &e.Account, &e.Target, &e.Result, &e.Reason, &e.Client,
-		&e.SignIn, &e.Address, &e.Browser, &e.Trace, &e.Occurrences)
+		&e.SignIn, &e.Address, &e.Browser, &e.Trace, &e.Occurrences, &e.Email, &e.ActorEmail)
+}
+
+// AuditCount is how many events of a kind there were in an hour.
+type AuditCount struct {
+	Hour   time.Time // its start (UTC)
+	Kind   string
+	Result string // "success" or "failure"
+	Reason string
+	Events int64 // with the occurrences of each
+}
+
+// CountAuditEvents counts the events of a kind from since until before until, by hour, result and reason.
+func (db *DB) CountAuditEvents(ctx context.Context, kind string, since, until time.Time) ([]AuditCount, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT (id >> 21) / 3600000, failed, reason, SUM(occurrences) FROM audit_events
+		WHERE kind = (SELECT id FROM audit_terms WHERE term = $1) AND id >= $2 AND id < $3
+		GROUP BY (id >> 21) / 3600000, failed, reason ORDER BY 1`, kind, firstEventID(since), firstEventID(until))
+	return all(rows, err, func(s scanner) (c AuditCount, err error) {
+		var hours int64
+		var failed bool
+		err = s.Scan(&hours, &failed, &c.Reason, &c.Events)
+		c.Kind, c.Result, c.Hour = kind, "success", time.UnixMilli(hours*time.Hour.Milliseconds()).UTC()
+		if failed {
+			c.Result = "failure"
+		}
+		return c, err
+	})
+}
+
+// GetAuditEvent returns an event, or ErrNotFound.
+func (db *DB) GetAuditEvent(ctx context.Context, id EventID) (AuditEvent, error) {
+	list, err := db.ListAuditEvents(ctx, AuditFilter{Before: id + 1, From: id, Limit: 1})
+	if err == nil && len(list) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return AuditEvent{}, err
+	}
+	return list[0], nil
 }
 
 // CountAudit counts n events of a scope in the window that ends at ends. It returns the count including them, and the

@@ -27,14 +27,43 @@ type OutboxMessage struct {
 	ExpiresAt    time.Time // send not after
 	Urgent       bool      // a person waits for it
 	SendAttempts int64     // started
+	Failure      []byte    // sealed: why the last attempt failed; empty: none has. Only ListWaitingMessages and ListFailedMessages set it
 }
 
 // EnqueueMessage inserts m.
 func (db *DB) EnqueueMessage(ctx context.Context, m OutboxMessage) error {
 	_, err := db.change(ctx, `INSERT INTO outbox_messages (id, body, state, state_at, due_at, expires_at, urgent,
-			send_attempts, open_attempts, claim_beats)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, 0)`, m.ID, m.Body, m.State, m.StateAt, m.DueAt, m.ExpiresAt, m.Urgent)
+			send_attempts, open_attempts, claim_beats, failure)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, 0, $8)`, m.ID, m.Body, m.State, m.StateAt, m.DueAt, m.ExpiresAt, m.Urgent,
+		blob(nil))
 	return err
+}
+
+// SetMessageFailure records why an attempt to send a message failed.
+func (db *DB) SetMessageFailure(ctx context.Context, id string, failure []byte) error {
+	_, err := db.change(ctx, `UPDATE outbox_messages SET failure = $2 WHERE id = $1`, id, failure)
+	return err
+}
+
+const messageColumns = `id, body, state, state_at, due_at, expires_at, urgent, send_attempts, failure`
+
+func scanMessage(s scanner) (m OutboxMessage, err error) {
+	return m, s.Scan(&m.ID, &m.Body, &m.State, (*Time)(&m.StateAt), (*Time)(&m.DueAt), (*Time)(&m.ExpiresAt), &m.Urgent,
+		&m.SendAttempts, &m.Failure)
+}
+
+// ListWaitingMessages lists up to limit messages that wait to be sent, the one that is due first comes first.
+func (db *DB) ListWaitingMessages(ctx context.Context, limit int) ([]OutboxMessage, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT `+messageColumns+` FROM outbox_messages
+		WHERE state = 'waiting' AND open_attempts < 2 ORDER BY due_at LIMIT $1`, limit)
+	return all(rows, err, scanMessage)
+}
+
+// ListFailedMessages lists up to limit messages that were not sent or not delivered, the last one first.
+func (db *DB) ListFailedMessages(ctx context.Context, limit int) ([]OutboxMessage, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT `+messageColumns+` FROM outbox_messages
+		WHERE state IN ('refused', 'failed', 'unknown', 'expired') ORDER BY state_at DESC LIMIT $1`, limit)
+	return all(rows, err, scanMessage)
 }
 
 // GetMessageState returns the state of a message and when it was set, or ErrNotFound.

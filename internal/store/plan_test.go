@@ -44,7 +44,7 @@ var smallIndexes = []string{
 var noTables = []string{"CONSTANT", "due", "always", "2-ROW"}
 
 // withoutSQL are the exported methods that run no statement of their own that reads a table.
-var withoutSQL = []string{"PollChanges", "AfterCommit", "Exclusive", "Changed", "Close", "Observe", "Tx", "Unchecked", "Version"}
+var withoutSQL = []string{"Name", "PollChanges", "AfterCommit", "Exclusive", "Changed", "Close", "Observe", "Tx", "Unchecked", "Version"}
 
 // calls runs every exported method on a database in which each table has rows whose ids, texts and hashes are x1, x2
 // and so on. Each must succeed: a method that returns early does not run all of its statements.
@@ -127,7 +127,12 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 			}
 			return err
 		},
-		"ListCodes": func(d *db) error { return no(d.ListCodes(ctx, "x1")) },
+		"CountAuditEvents":    func(d *db) error { return no(d.CountAuditEvents(ctx, "x1", at(1), at(2))) },
+		"GetAuditEvent":       func(d *db) error { return no(d.GetAuditEvent(ctx, 1)) },
+		"SetMessageFailure":   func(d *db) error { return d.SetMessageFailure(ctx, "x1", x) },
+		"ListWaitingMessages": func(d *db) error { return no(d.ListWaitingMessages(ctx, 5)) },
+		"ListFailedMessages":  func(d *db) error { return no(d.ListFailedMessages(ctx, 5)) },
+		"ListCodes":           func(d *db) error { return no(d.ListCodes(ctx, "x1")) },
 		"AddToCounters": func(d *db) error {
 			first, second := store.CounterKey{Counter: c, EndsAt: at(1)}, store.CounterKey{Counter: c, EndsAt: at(2)}
 			return no(d.AddToCounters(ctx, store.CounterChange{CounterKey: first, Amount: 1}, store.CounterChange{CounterKey: second}))

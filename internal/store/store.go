@@ -134,6 +134,14 @@ func (db *DB) connect(ctx context.Context, c Config) (err error) {
 	return db.PollChanges(ctx) // later calls compare with this one
 }
 
+// Name returns the name of the kind of database.
+func (db *DB) Name() string {
+	if db.flavor.oneWriter {
+		return "SQLite"
+	}
+	return "PostgreSQL"
+}
+
 // Exclusive reports whether this process is the only server on a SQLite database. It reports false for PostgreSQL.
 func (db *DB) Exclusive() bool { return db.exclusive }
 

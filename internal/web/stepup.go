@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/render"
@@ -34,8 +35,11 @@ func (s *Handlers) showStepUp(w http.ResponseWriter, r *http.Request, who signed
 	if err != nil {
 		return err
 	}
+	if target, err = s.withOperatorLevel(r, who, target); err != nil {
+		return err
+	}
 	// An app decides how recent the authentication must be, and redirects here only if it is not.
-	if target.ClientName == "" && who.RecentlyAuthenticated(s.Pages.CurrentTime()) {
+	if target.ClientName == "" && who.RecentlyAuthenticated(s.Pages.CurrentTime()) && who.Level() >= target.MinLevel {
 		return redirect(w, r, target.urlOrSettings())
 	}
 	return s.render(w, r, stepUpView(who.Session, target))
@@ -48,6 +52,9 @@ func (s *Handlers) handleStepUp(w http.ResponseWriter, r *http.Request, who sign
 	}
 	r, target, err := s.parseReturnTarget(w, r, form)
 	if err != nil {
+		return err
+	}
+	if target, err = s.withOperatorLevel(r, who, target); err != nil {
 		return err
 	}
 	view := stepUpView(who.Session, target)
@@ -76,6 +83,17 @@ func (s *Handlers) handleStepUp(w http.ResponseWriter, r *http.Request, who sign
 	}
 	s.Pages.SetCookie(w, render.SignInCookie, token)
 	return redirect(w, r, target.At("/signin/verify"))
+}
+
+// withOperatorLevel returns the target with the level that the operators' pages require, if it is one of them.
+func (s *Handlers) withOperatorLevel(r *http.Request, who signedIn, target returnTarget) (returnTarget, error) {
+	path, _, _ := strings.Cut(string(target.returnTo), "?")
+	if who.Account.Role == "" || path != render.OperatorPath && !strings.HasPrefix(path, render.OperatorPath+"/") {
+		return target, nil
+	}
+	level, err := s.Challenges.OperatorLevel(r.Context(), who.Session)
+	target.MinLevel = max(target.MinLevel, level)
+	return target, err
 }
 
 // redirectToStepUp redirects to the step-up page, which leads back to address.

@@ -9,6 +9,7 @@ import (
 
 	"twostep.example/twostep"
 	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/internal/admin"
 	"twostep.example/twostep/internal/forwardauth"
 	"twostep.example/twostep/internal/help"
 	"twostep.example/twostep/internal/oidc"
@@ -19,11 +20,13 @@ import (
 
 // inventory lists every route of the server. A route that is not listed fails a test, so that nobody adds
 // one without writing down what it needs and what its form is.
-var inventory = []struct {
+type route struct {
 	pattern string
 	needs   render.Access
 	form    string // of a POST: what a page of ours would send
-}{
+}
+
+var inventory = []route{
 	{"GET /{$}", render.AccessPublic, ""},
 	{"GET /signin", render.AccessPublic, ""},
 	{"POST /signin", render.AccessPublic, "email=anna%40example.com&password=correct+horse+battery"},
@@ -90,6 +93,17 @@ var inventory = []struct {
 	{"POST /settings/email/verify", render.AccessSession, "code=123456"},
 	{"POST /settings/email/cancel", render.AccessSession, ""},
 	{"GET /settings/email/done", render.AccessSession, ""},
+	{"GET /admin", render.AccessOperator, ""},
+	{"GET /admin/audit", render.AccessOperator, ""},
+	{"GET /admin/audit/{id}", render.AccessOperator, ""},
+	{"GET /admin/audit.csv", render.AccessOperator, ""},
+	{"GET /admin/audit.json", render.AccessOperator, ""},
+	{"GET /admin/delivery", render.AccessOperator, ""},
+	{"POST /admin/delivery", render.AccessOperator, "email=test%40example.net"},
+	{"GET /admin/keys", render.AccessOperator, ""},
+	{"GET /admin/keys/rotate", render.AccessOperator, ""},
+	{"POST /admin/keys/rotate", render.AccessOperator, ""},
+	{"GET /admin/settings", render.AccessOperator, ""},
 	{"GET /help", render.AccessPublic, ""},
 	{"GET /help/trust", render.AccessPublic, ""},
 	{"POST /signout", render.AccessPublic, ""},
@@ -161,7 +175,7 @@ func TestEveryRouteIsListed(t *testing.T) {
 	t.Parallel()
 	site := &web.Handlers{Pages: &render.Renderer{}, Inbox: &delivery.Inbox{}, AdvanceClock: func(time.Duration) {}}
 	var have, want []string
-	for _, r := range slices.Concat(site.Routes(), (&help.Handlers{}).Routes(), (&oidc.Provider{}).Routes(), (&forwardauth.Authorizer{}).Routes()) {
+	for _, r := range slices.Concat(site.Routes(), (&admin.Handlers{}).Routes(), (&help.Handlers{}).Routes(), (&oidc.Provider{}).Routes(), (&forwardauth.Authorizer{}).Routes()) {
 		have = append(have, r.Pattern+" needs "+string(r.Access))
 	}
 	for _, r := range inventory {

@@ -100,7 +100,8 @@ CREATE TABLE outbox_messages (
 	urgent        BOOLEAN NOT NULL,                 -- a person waits for it: before the others, the newest first
 	send_attempts BIGINT NOT NULL,                  -- started; also names the claim of the attempt
 	open_attempts BIGINT NOT NULL,                  -- started, and their result is not known
-	claim_beats   BIGINT NOT NULL                   -- grows while a worker sends it; 0: no worker does
+	claim_beats   BIGINT NOT NULL,                  -- grows while a worker sends it; 0: no worker does
+	failure       BYTEA NOT NULL                    -- sealed: why the last attempt failed; empty: none has
 );
 CREATE INDEX outbox_messages_urgent ON outbox_messages (state_at, id) WHERE state = 'waiting' AND urgent AND open_attempts < 2;
 CREATE INDEX outbox_messages_others ON outbox_messages (due_at, id) WHERE state = 'waiting' AND NOT urgent AND open_attempts < 2;
@@ -108,6 +109,7 @@ CREATE INDEX outbox_messages_claimed ON outbox_messages (claim_beats) WHERE stat
 CREATE INDEX outbox_messages_due ON outbox_messages (due_at) WHERE state = 'waiting' AND open_attempts < 2;
 CREATE INDEX outbox_messages_unknown ON outbox_messages (due_at) WHERE state = 'waiting' AND open_attempts >= 2;
 CREATE INDEX outbox_messages_waiting_expires ON outbox_messages (expires_at) WHERE state = 'waiting';
+CREATE INDEX outbox_messages_failed ON outbox_messages (state_at) WHERE state IN ('refused', 'failed', 'unknown', 'expired');
 CREATE INDEX outbox_messages_done_expires ON outbox_messages (expires_at) WHERE state <> 'waiting';
 
 -- A browser that is signed in.
@@ -177,7 +179,8 @@ INSERT INTO audit_terms (id, term) VALUES
 	(51, 'client.rejected'), (52, 'registration_token.created'), (53, 'registration_tokens.ended'),
 	(54, 'consent.given'), (55, 'consent.denied'), (56, 'consent.withdrawn'), (57, 'access.denied'),
 	(58, 'grant.created'), (59, 'grant.ended'), (60, 'authorization_code.reused'), (61, 'user_code.rejected'),
-	(62, 'refresh_token.reused'), (63, 'signing_key.created'), (64, 'backup.restored'), (65, 'events.omitted'), (66, 'account.role_changed');
+	(62, 'refresh_token.reused'), (63, 'signing_key.created'), (64, 'backup.restored'), (65, 'events.omitted'), (66, 'account.role_changed'),
+	(67, 'delivery.tested');
 
 -- The browsers that security events name.
 CREATE TABLE audit_browsers (

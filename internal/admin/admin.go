@@ -1,0 +1,210 @@
+// Package admin is the operators' pages: what happens on the site, its people, events, messages, keys and settings.
+//
+// A page needs a session of an account with a role, in which the person took both steps recently. To everybody else the
+// pages do not exist. The package has no SQL and decides nothing else: what a role may do to whom is decided by the
+// services.
+package admin
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/outbox"
+	"twostep.example/twostep/internal/render"
+	"twostep.example/twostep/internal/session"
+)
+
+// Handlers serves the operators' pages of one server.
+type Handlers struct {
+	Accounts   *account.Accounts
+	Sessions   *session.Sessions
+	Challenges *challenge.Challenges
+	Grants     *grant.Grants
+	Outbox     *outbox.Outbox
+	Pages      *render.Renderer
+	Health     func(context.Context) Health
+	Settings   []Setting
+}
+
+// Health is the state of the server that answers.
+type Health struct {
+	Version  string // "": not known
+	Database string // its kind, like SQLite
+	Alarms   []Alarm
+	Jobs     []Job
+}
+
+// Alarm is something that an operator should look at. Its text is that of the key admin.alarm. and Key.
+type Alarm struct {
+	Key  string
+	Time time.Time // since when; zero: not known
+}
+
+// Job is work that the server repeats in the background.
+type Job struct {
+	Name           string
+	Runs, Failures int64
+	EndedAt        time.Time // when the last run ended; zero: none has
+	Last, Longest  time.Duration
+}
+
+// Setting is a setting in force.
+type Setting struct {
+	Name, Value, Source string // Source is "" for a default
+}
+
+//go:embed pages
+var templateFiles embed.FS
+
+var templates = sync.OnceValue(func() render.Templates { return render.Parse(templateFiles, "pages") })
+
+// The roles of the routes.
+var (
+	anyRole    = []string{account.RoleOperator, account.RoleHelpdesk, account.RoleAuditor}
+	exporters  = []string{account.RoleOperator, account.RoleAuditor}
+	helpers    = []string{account.RoleOperator, account.RoleHelpdesk}
+	onlyMaster = []string{account.RoleOperator}
+)
+
+// Routes returns the routes of the operators' pages.
+func (s *Handlers) Routes() []render.Route {
+	return []render.Route{
+		s.withRole("GET /admin", anyRole, s.showOverview),
+		s.withRole("GET /admin/audit", anyRole, s.showAudit),
+		s.withRole("GET /admin/audit/{id}", anyRole, s.showEvent),
+		s.withRole("GET /admin/audit.csv", exporters, s.exportCSV),
+		s.withRole("GET /admin/audit.json", exporters, s.exportJSON),
+		s.withRole("GET /admin/delivery", anyRole, s.showDelivery),
+		s.withRole("POST /admin/delivery", onlyMaster, s.handleSendTest),
+		s.withRole("GET /admin/keys", exporters, s.showKeys),
+		s.withRole("GET /admin/keys/rotate", onlyMaster, s.showRotate),
+		s.withRole("POST /admin/keys/rotate", onlyMaster, s.handleRotate),
+		s.withRole("GET /admin/settings", exporters, s.showSettings),
+	}
+}
+
+// operator is the session of somebody who may use a route.
+type operator struct {
+	session.Session
+}
+
+// actor returns the operator as the actor of events.
+func (o operator) actor() audit.Actor {
+	return audit.Actor{Type: audit.TypeOperator, ID: o.Account.ID}
+}
+
+func (o operator) may(roles []string) bool { return slices.Contains(roles, o.Account.Role) }
+
+// withRole returns a route for sessions of accounts with one of the roles.
+func (s *Handlers) withRole(
+	pattern string, roles []string, h func(http.ResponseWriter, *http.Request, operator) error,
+) render.Route {
+	return render.Route{
+		Pattern: pattern,
+		Access:  render.AccessOperator,
+		Roles:   roles,
+		Handler: func(w http.ResponseWriter, r *http.Request) error {
+			who, err := s.requireRole(r, roles)
+			if errors.Is(err, session.ErrStepUpRequired) && r.Method != http.MethodGet {
+				// Each form is on the page with the address to which it is sent.
+				http.Redirect(w, r, render.StepUpURL(r.URL.Path, http.MethodGet), http.StatusSeeOther)
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			return h(w, r, who)
+		},
+	}
+}
+
+// requireRole returns the session of the request. It returns session.ErrNoSession without one, render.ErrNotFound if its
+// account has none of the roles, and session.ErrStepUpRequired if the person has to take both steps again.
+func (s *Handlers) requireRole(r *http.Request, roles []string) (operator, error) {
+	found, err := s.Sessions.Get(r.Context(), s.Pages.Cookie(r, render.SessionCookie))
+	if err != nil {
+		return operator{}, err
+	}
+	who := operator{found}
+	if !who.may(roles) {
+		return operator{}, render.ErrNotFound
+	}
+	// Most sessions that fail, fail here, without another read.
+	if !found.AuthenticatedAs(session.LevelEmail, session.OperatorFreshFor, s.Pages.CurrentTime()) {
+		return operator{}, session.ErrStepUpRequired
+	}
+	level, err := s.Challenges.OperatorLevel(r.Context(), found)
+	if err != nil {
+		return operator{}, err
+	}
+	if !found.AuthenticatedAs(level, session.OperatorFreshFor, s.Pages.CurrentTime()) {
+		return operator{}, session.ErrStepUpRequired
+	}
+	return who, nil
+}
+
+// frame is what every page has.
+type frame struct {
+	Role, Here string // Here is the part of the pages that is open, as in links
+	Notice     string // text key of what was done; "": nothing
+}
+
+// Links are the parts of the pages that the role may open.
+func (f frame) Links() []navLink {
+	var list []navLink
+	for _, l := range []struct {
+		name, path string
+		roles      []string
+	}{
+		{"overview", "/admin", anyRole},
+		{"audit", "/admin/audit", anyRole},
+		{"delivery", "/admin/delivery", anyRole},
+		{"keys", "/admin/keys", exporters},
+		{"settings", "/admin/settings", exporters},
+	} {
+		if slices.Contains(l.roles, f.Role) {
+			list = append(list, navLink{l.path, "admin." + l.name + ".title", l.name == f.Here})
+		}
+	}
+	return list
+}
+
+// navLink is a link to a part of the pages.
+type navLink struct {
+	Path, Key string
+	Current   bool
+}
+
+// notices are what the query done of a page may say.
+var notices = []string{"test", "rotated", "waits"}
+
+// frame returns the frame of a page. here is the name of its part.
+func (o operator) frame(r *http.Request, here string) frame {
+	f := frame{Role: o.Account.Role, Here: here}
+	if done := r.URL.Query().Get("done"); slices.Contains(notices, done) {
+		f.Notice = "admin.done." + done
+	}
+	return f
+}
+
+// newView returns the view of a page of this package.
+func newView(template, title string, data any) render.View {
+	return render.View{
+		Templates: templates(), Template: template, Title: title, Wide: true, Style: "admin.css", Data: data,
+	}
+}
+
+// redirect answers a POST that changed something, so that reload and Back send nothing again.
+func redirect(w http.ResponseWriter, r *http.Request, path string) error {
+	http.Redirect(w, r, path, http.StatusSeeOther)
+	return nil
+}

@@ -1,0 +1,235 @@
+package attack
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"twostep.example/twostep"
+	"twostep.example/twostep/internal/admin"
+	"twostep.example/twostep/internal/render"
+	"twostep.example/twostep/test/e2e/live"
+)
+
+// operatorRoute is a route of the operators' pages.
+type operatorRoute struct {
+	method, path, form string
+	roles              []string
+}
+
+// operatorRoutes are the routes of the operators' pages, also with HEAD. ids are what stands for {id} in each folder.
+func (h *server) operatorRoutes(ids map[string]string) (list []operatorRoute) {
+	h.T.Helper()
+	for _, r := range (&admin.Handlers{}).Routes() {
+		if r.Access != render.AccessOperator || len(r.Roles) == 0 {
+			h.T.Errorf("%s needs %q with the roles %q", r.Pattern, r.Access, r.Roles)
+		}
+		method, path, _ := strings.Cut(r.Pattern, " ")
+		for folder, id := range ids {
+			path = strings.Replace(path, folder+"{id}", folder+id, 1)
+		}
+		i := slices.IndexFunc(inventory, func(one route) bool { return one.pattern == r.Pattern })
+		if i < 0 {
+			continue // TestEveryRouteIsListed says so
+		}
+		list = append(list, operatorRoute{method, path, inventory[i].form, r.Roles})
+		if method == http.MethodGet {
+			list = append(list, operatorRoute{http.MethodHead, path, "", r.Roles})
+		}
+	}
+	return list
+}
+
+func (h *server) requestRoute(b *live.Browser, r operatorRoute) live.Answer {
+	return b.Do(h.request(r.method, r.path, r.form, form, "Origin: "+h.URL, "Sec-Fetch-Site: same-origin"))
+}
+
+// withRole returns a new browser in which a new account with the role is signed in by email.
+func (h *server) withRole(role string) *live.Browser {
+	h.T.Helper()
+	email := "role" + role + "@example.com"
+	err := h.CreateAccount(h.T.Context(), twostep.AccountParams{Email: email, Name: "Rolf", Password: benPassword, Role: role})
+	if err != nil && err != twostep.ErrAccountExists {
+		h.T.Fatal(err)
+	}
+	return h.signIn(h.Browser(), email, benPassword)
+}
+
+var allRoles = []string{"", twostep.RoleOperator, twostep.RoleHelpdesk, twostep.RoleAuditor}
+
+// A page of the operators is requested without a session, with a session that is not finished, without the role, with a
+// proof that is too old, in a trusted browser, or with the weaker of two methods.
+func TestOperatorsPagesNeedRoleAndProof(t *testing.T) {
+	t.Parallel()
+	p := &phone{}
+	eachDatabase(t, func(h *server) {
+		byRole := map[string]*live.Browser{}
+		for _, role := range allRoles {
+			byRole[role] = h.withRole(role)
+		}
+		anna := h.annaSignedIn()
+		h.addApp(anna)
+		h.must(h.SetRole(h.T.Context(), live.AnnaEmail, twostep.RoleOperator, false))
+		byEmail := h.annaSignedIn() // she has an app
+		pending := h.Browser()
+		h.passwordStep(pending, "role@example.com", benPassword)
+		routes := h.operatorRoutes(map[string]string{"audit/": h.anEvent(), "people/": "nobody"})
+		want := func(what string, r operatorRoute, a live.Answer, status int, to string) {
+			h.T.Helper()
+			at := a.Header.Get("Location")
+			if a.StatusCode != status || !strings.HasPrefix(at, to) {
+				h.T.Errorf("%s %s %s: %d to %q, want %d to %q", what, r.method, r.path, a.StatusCode, at, status, to)
+			}
+		}
+		for _, r := range routes {
+			want("no session:", r, h.requestRoute(h.Browser(), r), http.StatusSeeOther, "/signin")
+			want("not finished:", r, h.requestRoute(pending, r), http.StatusSeeOther, "/signin")
+			want("not finished, as a session:", r, h.requestRoute(h.withCookies("session", h.cookie(pending, "signin")), r),
+				http.StatusSeeOther, "/signin")
+			want("weaker method:", r, h.requestRoute(byEmail, r), http.StatusSeeOther, "/settings/confirm?return_to=%2Fadmin")
+			for role, b := range byRole {
+				if slices.Contains(r.roles, role) {
+					if a := h.requestRoute(b, r); at(a, "/signin", "/settings") || a.StatusCode == http.StatusNotFound && !strings.Contains(r.path, "nobody") {
+						h.T.Errorf("%s: %s %s: %d to %q", role, r.method, r.path, a.StatusCode, a.Header.Get("Location"))
+					}
+				} else {
+					want("role "+role+":", r, h.requestRoute(b, r), http.StatusNotFound, "")
+				}
+			}
+		}
+		h.Turn(15*time.Minute + time.Second)
+		for _, r := range routes {
+			for role, b := range byRole {
+				if slices.Contains(r.roles, role) {
+					want("stale "+role+":", r, h.requestRoute(b, r), http.StatusSeeOther, "/settings/confirm?return_to=%2Fadmin")
+				} else {
+					want("stale, role "+role+":", r, h.requestRoute(b, r), http.StatusNotFound, "")
+				}
+			}
+		}
+	}, allMethods(p))
+}
+
+// at reports whether an answer redirects to one of the paths.
+func at(a live.Answer, paths ...string) bool {
+	return slices.ContainsFunc(paths, func(p string) bool { return strings.HasPrefix(a.Header.Get("Location"), p) })
+}
+
+// anEvent returns the id of an event.
+func (h *server) anEvent() string {
+	h.T.Helper()
+	events, err := h.AuditEvents(h.T.Context(), twostep.AuditFilter{Limit: 1})
+	if err != nil || len(events) != 1 {
+		h.T.Fatal(err)
+	}
+	return events[0].ID
+}
+
+// must fails the test if err is not nil.
+func (h *server) must(err error) {
+	h.T.Helper()
+	if err != nil {
+		h.T.Fatal(err)
+	}
+}
+
+// A trusted browser opens the operators' pages without the second step.
+func TestTrustOpensNoOperatorsPage(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
+		h.must(h.SetRole(h.T.Context(), live.AnnaEmail, twostep.RoleOperator, false))
+		b := h.Browser()
+		code := b.Password()
+		h.wantRedirect(b.Post("/signin/verify", "code", code, "trust", "1"), "/settings")
+		h.wantStatus(b.Get("/admin"), http.StatusOK)
+		h.wantStatus(b.Post("/signout"), http.StatusSeeOther)
+		h.wantRedirect(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), "/settings")
+		for _, r := range h.operatorRoutes(map[string]string{"audit/": h.anEvent(), "people/": "nobody"}) {
+			if a := h.requestRoute(b, r); a.StatusCode != http.StatusSeeOther || !at(a, "/settings/confirm") {
+				h.T.Errorf("%s %s: %d to %q", r.method, r.path, a.StatusCode, a.Header.Get("Location"))
+			}
+		}
+	})
+}
+
+// A twin of a route, or a path that begins like one, is there without the role.
+func TestTwinsOfOperatorsPagesDoNotExist(t *testing.T) {
+	t.Parallel()
+	h := start(t, "")
+	b := h.withRole(twostep.RoleOperator)
+	h.wantStatus(b.Get("/admin"), http.StatusOK)
+	for _, who := range []*live.Browser{b, h.withRole(""), h.Browser()} {
+		for _, path := range []string{"/administrator", "/admins", "/admin.", "/Admin", "/ADMIN/audit", "/admin/", "/admin/audit/",
+			"//admin", "/admin//audit", "/admin/../admin", "/admin;/audit", "/admin/audit.xml", "/admin/audit.csv/", "/settings/admin"} {
+			h.wantStatus(who.Do(h.request("GET", path, "")), http.StatusNotFound)
+			h.wantStatus(who.Do(h.request("HEAD", path, "")), http.StatusNotFound)
+		}
+	}
+}
+
+// A role that was taken away is used with the session that had it.
+func TestRoleEndsWithTheNextRequest(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
+		h.must(h.SetRole(h.T.Context(), live.AnnaEmail, twostep.RoleOperator, false))
+		b := h.withRole(twostep.RoleHelpdesk)
+		h.wantStatus(b.Get("/admin"), http.StatusOK)
+		h.wantStatus(b.Get("/admin/keys"), http.StatusNotFound)
+		h.must(h.SetRole(h.T.Context(), "rolehelpdesk@example.com", twostep.RoleAuditor, false))
+		h.wantStatus(b.Get("/admin/keys"), http.StatusOK)
+		h.must(h.SetRole(h.T.Context(), "rolehelpdesk@example.com", "", false))
+		h.wantStatus(b.Get("/admin"), http.StatusNotFound)
+		h.wantStatus(b.Get("/settings"), http.StatusOK)
+	})
+}
+
+// The last operator loses the role, or two operators take it from each other at once.
+func TestLastOperatorKeepsTheRole(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
+		h.addBen()
+		h.must(h.SetRole(h.T.Context(), live.AnnaEmail, twostep.RoleOperator, false))
+		for _, role := range []string{"", twostep.RoleHelpdesk} {
+			if err := h.SetRole(h.T.Context(), live.AnnaEmail, role, false); err != twostep.ErrLastOperator {
+				h.T.Errorf("to %q: %v", role, err)
+			}
+		}
+		h.must(h.SetRole(h.T.Context(), benEmail, twostep.RoleOperator, false))
+		errs := make([]error, 2)
+		atOnce(2, func(i int) {
+			errs[i] = h.SetRole(h.T.Context(), []string{live.AnnaEmail, benEmail}[i], "", false)
+		})
+		if (errs[0] == nil) == (errs[1] == nil) {
+			h.T.Errorf("both at once: %v", errs)
+		}
+		if n := h.value("SELECT COUNT(*) FROM accounts WHERE role = 'operator'"); n != "1" {
+			h.T.Errorf("%s operators are left", n)
+		}
+		last := h.value("SELECT email FROM accounts WHERE role = 'operator'")
+		h.must(h.SetRole(h.T.Context(), last, "", true))
+	})
+}
+
+// What an operator does on a page is done in the name of somebody else, or of nobody.
+func TestOperatorsAreTheActorsOfWhatTheyDo(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
+		b := h.withRole(twostep.RoleOperator)
+		id := h.value("SELECT id FROM accounts WHERE role = 'operator'")
+		h.wantStatus(b.Post("/admin/delivery", "email", "test@example.net"), http.StatusSeeOther)
+		h.wantStatus(b.Post("/admin/keys/rotate"), http.StatusSeeOther)
+		for _, kind := range []string{"delivery.tested", "signing_key.created"} {
+			events, err := h.AuditEvents(h.T.Context(), twostep.AuditFilter{Kinds: []string{kind}})
+			if err != nil || len(events) == 0 {
+				h.T.Errorf("%s: %d events, %v", kind, len(events), err)
+			}
+			for _, e := range events {
+				if e.ActorType != "operator" || e.ActorID != id || e.Address == "" {
+					h.T.Errorf("%s: %+v", kind, e)
+				}
+			}
+		}
+	})
+}
