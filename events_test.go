@@ -533,6 +533,18 @@ var acts = []act{
 		g := odds.Guess{Budget: odds.AccountBudget(w.a), Challenge: "b", Cost: 1000, CostIfReissued: 1000}
 		return func() error { return w.services.Budgets.NotifyGuessed(w.Context(), w.a, g, here) }
 	}, []audit.Kind{audit.GuessingReported}, audit.TypeSystem, nil},
+	{"Accounts.SendTest", func(w *walk) func() error {
+		return func() error {
+			_, err := w.services.Accounts.SendTest(w.Context(), annaEmail, audit.Actor{Type: audit.TypeOperator, ID: w.a.ID}, here)
+			return err
+		}
+	}, []audit.Kind{audit.DeliveryTested}, audit.TypeOperator, nil},
+	{"Grants.RotateSigningKeys", func(w *walk) func() error {
+		return func() error {
+			_, err := w.grants.RotateSigningKeys(w.Context(), audit.Actor{Type: audit.TypeOperator, ID: w.a.ID}, here)
+			return err
+		}
+	}, []audit.Kind{audit.SigningKeyCreated, audit.SigningKeyCreated}, audit.TypeOperator, nil},
 	{"Budgets.ResetSiteAlarm", func(w *walk) func() error {
 		return func() error { return w.ResetSiteGuesses(w.Context()) }
 	}, []audit.Kind{audit.SiteAlarmCleared}, audit.TypeOperator, nil},

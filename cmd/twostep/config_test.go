@@ -104,6 +104,8 @@ second_step = "until-another"
 pause_after_reset = "72h"
 [help]
 menu = "Settings -> Billing & Admin"
+[operators]
+second_step = "any"
 [audit]
 days = 800
 [log]
@@ -163,11 +165,12 @@ func TestConfigFileSetsEverySetting(t *testing.T) {
 		Trust:   trustSettings{Days: 7, Network: "prefix", Browser: "exact"},
 		Email:   emailSettings{Valid: "10m", codeTTL: 10 * time.Minute, SecondStep: "until-another", PauseAfterReset: "72h", pauseAfterReset: 72 * time.Hour},
 		Proxies: "127.0.0.1,10.0.0.0/8", Intranet: true, ClientMeta: true, ProxySecret: "9f1c6f0f2b7a4d0e8c5b3a1d7e9f2c4b",
-		Socket:  socketSettings{Mode: "0600", Group: "proxy", mode: 0o600},
-		proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8")},
-		TLS:     tlsSettings{Cert: "cert.pem", Key: "key.pem"},
-		Help:    helpSettings{Menu: "Settings -> Billing & Admin"},
-		Audit:   auditSettings{Days: 800}, Log: logSettings{Level: "debug", Format: "json"},
+		Socket:    socketSettings{Mode: "0600", Group: "proxy", mode: 0o600},
+		proxies:   []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8")},
+		TLS:       tlsSettings{Cert: "cert.pem", Key: "key.pem"},
+		Help:      helpSettings{Menu: "Settings -> Billing & Admin"},
+		Operators: operatorSettings{SecondStep: "any"},
+		Audit:     auditSettings{Days: 800}, Log: logSettings{Level: "debug", Format: "json"},
 		apps: []twostep.App{{
 			ID: "grafana", Name: "Grafana", RedirectURIs: []string{"https://grafana.example.com/login/generic_oauth"},
 			PostLogoutRedirectURIs: []string{"https://grafana.example.com/login"},

@@ -20,7 +20,7 @@ import (
 )
 
 // eventsPerPage is how many events a page shows.
-const eventsPerPage = 25
+const eventsPerPage = 20
 
 type auditPage struct {
 	frame
@@ -105,16 +105,18 @@ func (s *Handlers) parseAudit(r *http.Request) (q auditQuery, f audit.Filter, wr
 		zone = time.UTC
 	}
 	for _, date := range []struct {
-		field, text string
-		into        *time.Time
-		days        int
-	}{{"since", q.Since, &f.Since, 0}, {"until", q.Until, &f.Until, 1}} { // until is the last day
-		if date.text == "" {
+		field string
+		text  *string
+		into  *time.Time
+		days  int
+	}{{"since", &q.Since, &f.Since, 0}, {"until", &q.Until, &f.Until, 1}} { // until is the last day
+		if *date.text == "" {
 			continue
 		}
-		day, err := time.ParseInLocation(auditDate, date.text, zone)
+		day, err := time.ParseInLocation(auditDate, *date.text, zone)
 		if err != nil {
 			wrong = append(wrong, render.Problem{Field: date.field, Key: "admin.audit.nodate"})
+			*date.text = "" // browsers complain about another value
 			continue
 		}
 		*date.into = day.AddDate(0, 0, date.days)
@@ -227,7 +229,7 @@ func (s *Handlers) showEvent(w http.ResponseWriter, r *http.Request, who operato
 	p := eventPage{frame: who.frame(r, "audit"), eventRow: newEventRow(words, e)}
 	for _, d := range audit.Describe() {
 		if d.Kind == e.Kind {
-			p.Description = d.When
+			p.Description = strings.ToUpper(d.When[:1]) + d.When[1:] + "."
 		}
 	}
 	if e.Browser != "" {

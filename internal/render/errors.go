@@ -87,6 +87,8 @@ var errorTable = []errorEntry{
 	{err: account.ErrName, status: 422, text: "problem.name"},
 	{err: account.ErrExists, status: 422, text: "problem.exists"},
 	{err: account.ErrUnknown, status: 422, text: "problem.unknown"},
+	{err: account.ErrRole, status: 422, text: "problem.role"},
+	{err: account.ErrLastOperator, status: 422, text: "problem.lastoperator"},
 	{err: account.ErrLink, status: 422, text: "problem.link"},
 	{err: session.ErrStepUpRequired, status: 303}, // to /settings/confirm
 	{err: enroll.ErrNoPendingFactor, status: 303}, // to /settings

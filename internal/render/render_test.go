@@ -342,7 +342,7 @@ func TestErrorTableCoversEveryError(t *testing.T) {
 			"ErrUnknown":      account.ErrUnknown,
 			"ErrLink":         account.ErrLink,
 			"ErrFrozen":       account.ErrFrozen,
-			"ErrSignUpClosed": account.ErrSignUpClosed,
+			"ErrSignUpClosed": account.ErrSignUpClosed, "ErrRole": account.ErrRole, "ErrLastOperator": account.ErrLastOperator,
 		},
 		"../ratelimit": {"ErrLimited": ratelimit.ErrLimited},
 		"../challenge": {"ErrNoAttempt": challenge.ErrNoAttempt, "ErrUnknownMethod": challenge.ErrUnknownMethod,

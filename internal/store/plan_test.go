@@ -37,7 +37,7 @@ var fullReads = map[string]string{
 // smallIndexes are partial indexes that contain only pending work. A statement may read all of one.
 var smallIndexes = []string{
 	"grants_logout_pending", "outbox_messages_due", "outbox_messages_unknown", "outbox_messages_waiting_expires",
-	"accounts_role", "outbox_messages_urgent", "outbox_messages_others", "outbox_messages_claimed",
+	"accounts_role", "outbox_messages_failed", "outbox_messages_urgent", "outbox_messages_others", "outbox_messages_claimed",
 }
 
 // noTables are names in SQLite's plans that are not tables.

@@ -23,7 +23,7 @@ var mailStories = map[string]string{
 	"trusted": "mail.trusted.text", "stolen": "mail.stolen.text", "guessed": "mail.guessed.text",
 	"longer": "mail.longer.text", "removed-email": "mail.removed.email.text", "frozen": "mail.frozen.text",
 	"kept": "mail.kept.text", "undone": "mail.undone.text", "step-until": "mail.step.until.text",
-	"step-always": "mail.step.always.text", "role": "mail.role.text",
+	"step-always": "mail.step.always.text", "role": "mail.role.text", "test": "mail.test.text",
 }
 
 // storyMail returns a mail with values as they come in real life.
