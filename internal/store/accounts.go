@@ -68,12 +68,17 @@ func scanAccount(s scanner) (a Account, err error) {
 
 // CreateAccount inserts a. It returns ErrConflict if the email address has an account.
 func (db *DB) CreateAccount(ctx context.Context, a Account) error {
-	_, err := db.change(ctx, `INSERT INTO accounts (`+accountColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
-		a.ID, a.Email, a.Name, a.GivenName, a.FamilyName, a.ProfileChangedAt, a.Operator, a.PasswordHash, a.PasswordSetByMailAt, a.PasswordChangedAt,
-		blob(a.FormerPasswordHash), a.FormerPasswordUntil, a.Epoch, a.DisabledAt, a.CreatedAt, a.Groups, a.FrozenUntil,
-		a.EmailSecondStep)
-	return err
+	return db.Tx(ctx, func(tx *DB) error {
+		_, err := tx.change(ctx, `INSERT INTO accounts (`+accountColumns+`, last_sign_in_at)
+				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 0)`,
+			a.ID, a.Email, a.Name, a.GivenName, a.FamilyName, a.ProfileChangedAt, a.Operator, a.PasswordHash, a.PasswordSetByMailAt, a.PasswordChangedAt,
+			blob(a.FormerPasswordHash), a.FormerPasswordUntil, a.Epoch, a.DisabledAt, a.CreatedAt, a.Groups, a.FrozenUntil,
+			a.EmailSecondStep)
+		if err != nil {
+			return err
+		}
+		return tx.createAccountKeys(ctx, a)
+	})
 }
 
 // GetAccount returns the account with this id, or ErrNotFound.
@@ -113,9 +118,8 @@ func (db *DB) SetPassword(
 // SetEmail replaces the email address of the account. It returns ErrConflict if the address has an account, and
 // ErrNotFound if the account no longer has this epoch.
 func (db *DB) SetEmail(ctx context.Context, id string, epoch int64, email string, now time.Time) error {
-	defer db.changed(AccountKey(id))
-	return db.must(ctx, `UPDATE accounts SET email = $3, profile_changed_at = $4 WHERE id = $1 AND epoch = $2`,
-		id, epoch, email, now)
+	return db.withAccountKeys(ctx, id, `UPDATE accounts SET email = $3, profile_changed_at = $4
+		WHERE id = $1 AND epoch = $2`, id, epoch, email, now)
 }
 
 // Names are the names of a person.
@@ -127,8 +131,7 @@ type Names struct {
 
 // SetNames replaces the names of the account. It returns ErrNotFound if there is no such account.
 func (db *DB) SetNames(ctx context.Context, id string, n Names, now time.Time) error {
-	defer db.changed(AccountKey(id))
-	return db.must(ctx, `UPDATE accounts SET name = $2, given_name = $3, family_name = $4, profile_changed_at = $5
+	return db.withAccountKeys(ctx, id, `UPDATE accounts SET name = $2, given_name = $3, family_name = $4, profile_changed_at = $5
 		WHERE id = $1`, id, n.Name, n.GivenName, n.FamilyName, now)
 }
 
@@ -141,8 +144,7 @@ func (db *DB) IncrementEpoch(ctx context.Context, id string, epoch int64) error 
 // SetGroups replaces the groups of the account, which are separated by commas. It returns ErrNotFound if there is no
 // such account.
 func (db *DB) SetGroups(ctx context.Context, id, groups string) error {
-	defer db.changed(AccountKey(id))
-	return db.must(ctx, `UPDATE accounts SET group_names = $2 WHERE id = $1`, id, groups)
+	return db.withAccountKeys(ctx, id, `UPDATE accounts SET group_names = $2 WHERE id = $1`, id, groups)
 }
 
 // SetEmailSecondStep sets whether codes by email are a second step of the account: "" or EmailUntilAnother. It returns
