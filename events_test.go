@@ -45,19 +45,20 @@ import (
 var services = map[string][]string{
 	"internal/account": {"Accounts"}, "internal/device": {"Devices"}, "internal/odds": {"Budgets"}, "internal/grant": {"Grants"}, "internal/client": {"Clients"},
 	"internal/signin": {"SignIns"}, "internal/session": {"Sessions"}, "internal/enroll": {"Enrollments"},
-	"internal/challenge": {"Challenges", "Attempt"},
+	"internal/challenge": {"Challenges", "Attempt"}, "internal/directory": {"Directory"},
 }
 
 // withoutEvent are the methods of services that write and record no event of their own, and why.
 var withoutEvent = map[string]string{
 	"Clients.Get":                  "reads: the test goes by names, and Sessions.Get writes",
 	"Clients.RecordRejection":      "counts, for the operator",
-	"Grants.ListAuthorizedClients": "reads, by Clients.Get",
-	"Grants.ResolveReturnTarget":   "reads, by Clients.Get",
-	"Accounts.Audit":               "it is what records", "Accounts.Event": "it records what it is given", "Accounts.Failure": "likewise",
+	"Grants.ListAuthorizedClients": "reads, by Clients.Get", "Directory.Describe": "likewise",
+	"Grants.ResolveReturnTarget": "reads, by Clients.Get",
+	"Accounts.Audit":             "it is what records", "Accounts.Event": "it records what it is given", "Accounts.Failure": "likewise",
 	"Accounts.Refused": "likewise", "Accounts.NotifyOwner": "likewise, and puts a message",
 	"Accounts.SendNotification": "puts a message about a change whose event is recorded",
 	"Accounts.EndTrust":         "part of the change that ends trust",
+	"Accounts.ChangeBy":         "records the event of the change", "Accounts.SendLinkBy": "records the event that it is given",
 
 	"Sessions.Replace": "part of a change of password or factors", "Sessions.EndOthers": "likewise",
 	"Sessions.Reauthenticate": "part of Attempt.Verify", "Sessions.Get": "notes when a session was used last", "Sessions.GetByID": "likewise", "Sessions.RecordUses": "likewise", "Sessions.FindBy": "likewise",
@@ -193,6 +194,17 @@ func (w *walk) browser() (id, cookie string) {
 	return id, cookie
 }
 
+// trusted is a browser that Anna trusts.
+func (w *walk) trusted() (id string) {
+	w.Helper()
+	id, _ = w.browser()
+	w.must(w.tx(func(tx *store.DB) error {
+		in := device.VerifiedSignIn{Account: w.a, Device: id, NewDevice: true, Network: trust.NetworkOf(here.Address)}
+		return w.services.Devices.AddTrustedNetwork(w.Context(), tx, in, here)
+	}))
+	return id
+}
+
 // wiki adds an app.
 func (w *walk) wiki() App {
 	w.Helper()
@@ -275,33 +287,96 @@ var acts = []act{
 		}
 	}, []audit.Kind{audit.PasswordReset}, audit.TypePerson, nil},
 	{"Accounts.Disable", func(w *walk) func() error {
-		return func() error { return w.Disable(w.Context(), annaEmail) }
+		return func() error { return w.Disable(w.Context(), By{}, annaEmail) }
 	}, []audit.Kind{audit.AccountDisabled}, audit.TypeOperator, nil},
 	{"Accounts.Enable", func(w *walk) func() error {
-		w.must(w.Disable(w.Context(), annaEmail))
-		return func() error { return w.Enable(w.Context(), annaEmail) }
+		w.must(w.Disable(w.Context(), By{}, annaEmail))
+		return func() error { return w.Enable(w.Context(), By{}, annaEmail) }
 	}, []audit.Kind{audit.AccountEnabled}, audit.TypeOperator, nil},
-	{"Accounts.ForgetDevices", func(w *walk) func() error {
-		return func() error { return w.RevokeTrust(w.Context(), annaEmail) }
+	{"Devices.ForgetAllBy", func(w *walk) func() error {
+		return func() error { return w.RevokeTrust(w.Context(), By{}, annaEmail) }
 	}, []audit.Kind{audit.DevicesForgotten}, audit.TypeOperator, nil},
 	{"Accounts.SetGroups", func(w *walk) func() error {
-		return func() error { return w.SetGroups(w.Context(), annaEmail, []string{"staff"}) }
+		return func() error { return w.SetGroups(w.Context(), By{}, annaEmail, []string{"staff"}) }
 	}, []audit.Kind{audit.GroupsChanged}, audit.TypeOperator, nil},
 	{"Accounts.ChangeRole", func(w *walk) func() error {
-		return func() error { return w.SetRole(w.Context(), annaEmail, RoleHelpdesk, false) }
+		return func() error { return w.SetRole(w.Context(), By{}, annaEmail, RoleHelpdesk) }
 	}, []audit.Kind{audit.RoleChanged}, audit.TypeOperator, nil},
 	{"Accounts.ChangeNames", func(w *walk) func() error {
 		return func() error {
 			return w.services.Accounts.ChangeNames(w.Context(), w.a.Ref(), store.Names{Name: "Anne"}, here)
 		}
 	}, []audit.Kind{audit.NameChanged}, audit.TypePerson, nil},
+	{"Accounts.Rename", func(w *walk) func() error {
+		return func() error { return w.RenameAccount(w.Context(), By{}, annaEmail, AccountNames{Name: "Anne"}) }
+	}, []audit.Kind{audit.NameChanged}, audit.TypeOperator, nil},
+	{"Accounts.Delete", func(w *walk) func() error {
+		return func() error { return w.DeleteAccount(w.Context(), By{}, annaEmail) }
+	}, []audit.Kind{audit.AccountDeleted}, audit.TypeOperator, nil},
+	{"Accounts.SendPasswordReset", func(w *walk) func() error {
+		return func() error { return w.SendPasswordReset(w.Context(), By{}, annaEmail) }
+	}, []audit.Kind{audit.PasswordResetRequested}, audit.TypeOperator, nil},
+	{"Accounts.SendInvitations", func(w *walk) func() error {
+		people := []AccountParams{{Email: "ben@example.com"}, {Email: "cleo@example.com", Name: "Cleo"}}
+		return func() error { return w.SendInvitations(w.Context(), By{}, people) }
+	}, []audit.Kind{audit.AccountInvited, audit.AccountInvited}, audit.TypeOperator, nil},
+	{"Accounts.ResendInvitation", func(w *walk) func() error {
+		_, err := w.Invite(w.Context(), "ben@example.com", "Ben", false)
+		w.must(err)
+		return func() error { return w.ResendInvitation(w.Context(), By{}, "ben@example.com") }
+	}, []audit.Kind{audit.AccountInvited}, audit.TypeOperator, nil},
+	{"Accounts.RevokeInvitation", func(w *walk) func() error {
+		_, err := w.Invite(w.Context(), "ben@example.com", "Ben", false)
+		w.must(err)
+		return func() error { return w.RevokeInvitation(w.Context(), By{}, "ben@example.com") }
+	}, []audit.Kind{audit.InvitationRevoked}, audit.TypeOperator, nil},
+	{"Sessions.EndBy", func(w *walk) func() error {
+		who := w.in()
+		return func() error { return w.EndSession(w.Context(), By{}, annaEmail, who.ID) }
+	}, []audit.Kind{audit.SessionEnded}, audit.TypeOperator, nil},
+	{"Sessions.EndAllBy", func(w *walk) func() error {
+		w.in()
+		return func() error { return w.EndSessions(w.Context(), By{}, annaEmail) }
+	}, []audit.Kind{audit.SessionsEnded}, audit.TypeOperator, nil},
+	{"Devices.ForgetBy", func(w *walk) func() error {
+		id := w.trusted()
+		return func() error { return w.ForgetDevice(w.Context(), By{}, annaEmail, id) }
+	}, []audit.Kind{audit.DeviceForgotten}, audit.TypeOperator, nil},
+	{"Enrollments.RemoveBy", func(w *walk) func() error {
+		w.recovery(w.in())
+		all, err := w.services.Challenges.Factors(w.Context(), w.a)
+		w.must(err)
+		i := slices.IndexFunc(all, func(f challenge.Enrolled) bool { return f.Factor.Method == "recovery" })
+		return func() error { return w.RemoveMethod(w.Context(), By{}, annaEmail, all[i].ID) }
+	}, []audit.Kind{audit.FactorRemoved}, audit.TypeOperator, nil},
+	{"Enrollments.ResetBy", func(w *walk) func() error {
+		w.recovery(w.in())
+		return func() error { return w.ResetMethods(w.Context(), By{}, annaEmail) }
+	}, []audit.Kind{audit.FactorRemoved}, audit.TypeOperator, nil},
+	{"Enrollments.ProposeEmail", func(w *walk) func() error {
+		return func() error { return w.ProposeEmail(w.Context(), By{}, annaEmail, "anna@example.net") }
+	}, []audit.Kind{audit.EmailChangeProposed}, audit.TypeOperator, nil},
+	{"Enrollments.ConfirmProposedEmail", func(w *walk) func() error {
+		w.must(w.ProposeEmail(w.Context(), By{}, annaEmail, "anna@example.net"))
+		token := w.mailed(`/address#(\S+)`)
+		return func() error { return w.services.Enrollments.ConfirmProposedEmail(w.Context(), token, here) }
+	}, []audit.Kind{audit.EmailChanged}, audit.TypePerson, nil},
+	{"Enrollments.EndFreeze", func(w *walk) func() error {
+		token := w.changedUndoLink()
+		_, err := w.services.Enrollments.Undo(w.Context(), enroll.UndoRequest{Token: token, Password: annaWord}, here)
+		w.must(err)
+		return func() error { return w.EndFreeze(w.Context(), By{}, annaEmail) }
+	}, []audit.Kind{audit.UndoRejected}, audit.TypeOperator, nil},
+	{"Directory.Export", func(w *walk) func() error {
+		return func() error { _, err := w.ExportAccount(w.Context(), By{}, annaEmail); return err }
+	}, []audit.Kind{audit.AccountExported}, audit.TypeOperator, nil},
 	{"SignIns.InvalidateAll", func(w *walk) func() error {
 		return func() error { return w.InvalidateAfterRestore(w.Context()) }
 	}, []audit.Kind{audit.BackupRestored}, audit.TypeOperator, nil},
 	{"Accounts.VerifyPassword", func(w *walk) func() error { return w.password(annaEmail) }, []audit.Kind{audit.PasswordRejected}, audit.TypeAnonymous, account.ErrCredentials},
 	{"Accounts.VerifyPassword", func(w *walk) func() error { return w.password("nobody@example.com") }, []audit.Kind{audit.PasswordRejected}, audit.TypeAnonymous, account.ErrCredentials},
 	{"Accounts.VerifyPassword", func(w *walk) func() error {
-		w.must(w.Disable(w.Context(), annaEmail))
+		w.must(w.Disable(w.Context(), By{}, annaEmail))
 		return w.password(annaEmail)
 	}, []audit.Kind{audit.PasswordRejected}, audit.TypeAnonymous, account.ErrCredentials},
 	{"Accounts.VerifyPassword", func(w *walk) func() error { // one too soon

@@ -28,6 +28,7 @@ import (
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/directory"
 	"twostep.example/twostep/internal/fault"
 	"twostep.example/twostep/internal/forwardauth"
 	"twostep.example/twostep/internal/grant"
@@ -58,6 +59,7 @@ type Server struct {
 	options   Options // completed
 	store     *store.DB
 	events    *audit.Log
+	directory *directory.Directory
 	outbox    *outbox.Outbox
 	log       *slog.Logger
 	now       func() time.Time
@@ -198,6 +200,10 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		Store: db, Keys: keys, Now: o.Now, Log: o.Logger, Limits: services.Limits, Accounts: services.Accounts,
 		Challenges: services.Challenges, Issuer: o.PublicURL, Clients: s.clients,
 	}
+	s.directory = &directory.Directory{
+		Store: db, Now: o.Now, Accounts: services.Accounts, Sessions: services.Sessions, Devices: services.Devices,
+		Challenges: services.Challenges, Grants: s.grants, Events: events,
+	}
 	if o.ClientMetadata != nil {
 		s.clients.Documents = true
 		s.grants.Documents = grant.NewDocuments(metadata.Fetcher{Transport: o.ClientMetadata.Transport})
@@ -232,6 +238,9 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 	return s, nil
 }
 
+// signInsInterval is how often the last sign-ins of accounts are noted for the list of accounts.
+const signInsInterval = 30 * time.Second
+
 // backgroundJobs returns the work that this server repeats while it runs, beside the outbox.
 func (s *Server) backgroundJobs() []*job {
 	return []*job{
@@ -251,6 +260,11 @@ func (s *Server) backgroundJobs() []*job {
 		{
 			name: "last_seen", interval: session.RecordInterval, timeout: requestTime,
 			run: s.services.Sessions.RecordUses,
+		},
+		{
+			name: "sign_ins", interval: signInsInterval, timeout: requestTime,
+			run:     func(ctx context.Context) (int64, error) { return s.store.TouchAccounts(ctx, s.now()) },
+			failing: "the last sign-ins of accounts cannot be noted", working: "the last sign-ins of accounts are noted again",
 		},
 		{
 			name: "clock", interval: clockInterval, retry: clockRetry, timeout: requestTime, run: s.watchDatabase,
@@ -314,7 +328,7 @@ func (s *Server) routes(o Options) http.Handler {
 	}
 	operators := &admin.Handlers{
 		Accounts: services.Accounts, Sessions: services.Sessions, Challenges: services.Challenges, Grants: s.grants,
-		Outbox: s.outbox, Pages: s.pages, Health: s.health, Settings: adminSettings(o.Settings),
+		Devices: services.Devices, Enrollments: services.Enrollments, Directory: s.directory, Outbox: s.outbox, Pages: s.pages, Health: s.health, Settings: adminSettings(o.Settings),
 	}
 	mux := s.pages.NewMux(slices.Concat(site.Routes(), operators.Routes(), helps.Routes(), s.provider.Routes(), s.hosts.Routes())...)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok") })

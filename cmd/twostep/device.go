@@ -11,18 +11,6 @@ import (
 	"twostep.example/twostep"
 )
 
-type deviceForgetCommand struct {
-	Settings settings `embed:"" group:"settings"`
-	Email    string   `arg:"" help:"Email address of the account"`
-}
-
-// Run revokes the trust in all devices of an account.
-func (c *deviceForgetCommand) Run(ctx context.Context, to console, from *settingSources) error {
-	return withExistingDatabase(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
-		return printResult(to, c.Email, server.RevokeTrust(ctx, c.Email), "No device of %s is trusted any more.\n")
-	})
-}
-
 type restoredCommand struct {
 	Settings settings `embed:"" group:"settings"`
 }
@@ -38,18 +26,6 @@ func (c *restoredCommand) Run(ctx context.Context, to console, from *settingSour
 			"Recovery codes that were used after the backup work again: ask people who used one to create new ones.")
 		return err
 	})
-}
-
-// printResult prints what was done, or returns why it was not.
-func printResult(to console, email string, err error, done string) error {
-	if errors.Is(err, twostep.ErrAccountNotFound) {
-		return fmt.Errorf("there is no account with the email address %s", email)
-	}
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(to.out, done, email)
-	return err
 }
 
 // withExistingDatabase is withServer for commands about existing data: with a mistyped folder it

@@ -60,7 +60,7 @@ func exitCode(err error) int {
 
 // packagePrefix matches the names of packages in an error, which mean nothing to an operator.
 var packagePrefix = regexp.MustCompile(`(^|: )((twostep|store|seal|delivery|account|client|grant|device|audit|odds|` +
-	`outbox|ratelimit|session|signin|forwardauth|check): )+`)
+	`outbox|ratelimit|session|signin|forwardauth|check|directory|enroll): )+`)
 
 // formatError returns one line for each of the joined errors.
 func formatError(err error) string {
@@ -99,15 +99,39 @@ type commands struct {
 	serveCommands `embed:""`
 
 	Account struct {
-		Add     accountAddCommand     `cmd:"" help:"Invite a person and print a link to choose a password" example:"twostep account add anna@example.com --name 'Anna Adams'"`
-		Disable accountDisableCommand `cmd:"" help:"Disable an account and end its sessions, tokens and trusted devices" example:"twostep account disable anna@example.com"`
-		Enable  accountEnableCommand  `cmd:"" help:"Enable a disabled account" example:"twostep account enable anna@example.com"`
-		Groups  accountGroupsCommand  `cmd:"" help:"Replace the groups of an account, which decide what apps it may use" example:"twostep account groups anna@example.com staff wiki.editors"`
-		Role    accountRoleCommand    `cmd:"" help:"Replace the role of an account on the operators' pages" example:"twostep account role anna@example.com operator"`
+		Add           accountAddCommand           `cmd:"" help:"Invite a person and print a link to choose a password; twostep invite sends it by email" example:"twostep account add anna@example.com --name 'Anna Adams'"`
+		List          accountListCommand          `cmd:"" help:"List accounts" example:"twostep account list --search anna"`
+		Show          accountShowCommand          `cmd:"" help:"Print an account: its state, methods, devices, sessions, apps and newest events" example:"twostep account show anna@example.com"`
+		Rename        accountRenameCommand        `cmd:"" help:"Replace the names of a person" example:"twostep account rename anna@example.com 'Anna Baker'"`
+		Groups        accountGroupsCommand        `cmd:"" help:"Replace the groups of an account, which decide what apps it may use" example:"twostep account groups anna@example.com staff wiki.editors"`
+		Role          accountRoleCommand          `cmd:"" help:"Replace the role of an account on the operators' pages" example:"twostep account role anna@example.com operator"`
+		Disable       accountDisableCommand       `cmd:"" help:"Disable an account and end its sessions, tokens and trusted devices" example:"twostep account disable anna@example.com"`
+		Enable        accountEnableCommand        `cmd:"" help:"Enable a disabled account" example:"twostep account enable anna@example.com"`
+		ResetPassword accountResetPasswordCommand `cmd:"" help:"Send the person a link to choose a new password" example:"twostep account reset-password anna@example.com"`
+		ResetMethods  accountResetMethodsCommand  `cmd:"" help:"Remove the verification methods of an account, so that codes by email work, and end its sessions" example:"twostep account reset-methods anna@example.com"`
+		EndFreeze     accountEndFreezeCommand     `cmd:"" help:"End the freeze of an account and keep the change that somebody wanted to undo" example:"twostep account end-freeze anna@example.com"`
+		Export        accountExportCommand        `cmd:"" help:"Print all data of a person as JSON" example:"twostep account export anna@example.com"`
+		Remove        accountRemoveCommand        `cmd:"" help:"Delete an account for good" example:"twostep account remove anna@example.com"`
 	} `cmd:"" help:"Manage accounts"`
+	Invite struct {
+		Send   inviteSendCommand   `cmd:"" default:"withargs" help:"Invite people by email, or print the links" example:"twostep invite send anna@example.com --name 'Anna Adams'"`
+		List   inviteListCommand   `cmd:"" help:"List invitations and what became of them, newest first" example:"twostep invite list"`
+		Resend inviteResendCommand `cmd:"" help:"Send a new link to an invited person" example:"twostep invite resend anna@example.com"`
+		Revoke inviteRevokeCommand `cmd:"" help:"End an invitation" example:"twostep invite revoke anna@example.com"`
+	} `cmd:"" help:"Invite people; twostep invite ADDRESS is short for twostep invite send ADDRESS"`
+	Session struct {
+		List sessionListCommand `cmd:"" help:"List the sessions of an account" example:"twostep session list anna@example.com"`
+		End  sessionEndCommand  `cmd:"" help:"End one session or all sessions of an account" example:"twostep session end anna@example.com --all"`
+	} `cmd:"" help:"Manage sessions"`
 	Device struct {
-		Forget deviceForgetCommand `cmd:"" help:"Remove trust from all devices of an account" example:"twostep device forget anna@example.com"`
+		Forget deviceForgetCommand `cmd:"" help:"Remove trust from one device or all devices of an account" example:"twostep device forget anna@example.com"`
 	} `cmd:"" help:"Manage trusted devices"`
+	Mail struct {
+		Test mailTestCommand `cmd:"" help:"Send a test message by email" example:"twostep mail test anna@example.com"`
+	} `cmd:"" help:"Test emails"`
+	Sms struct {
+		Test smsTestCommand `cmd:"" help:"Send a test message by SMS" example:"twostep sms test +4915112345678"`
+	} `cmd:"" help:"Test text messages"`
 	App struct {
 		Add               appAddCommand               `cmd:"" help:"Register an app and print its client ID, its secret and the URLs it needs" example:"twostep app add grafana --redirect https://grafana.example.com/login/generic_oauth"`
 		List              appListCommand              `cmd:"" help:"List all apps, one per line" example:"twostep app list"`
@@ -145,8 +169,11 @@ func grammar(args []string) any {
 	return new(commands)
 }
 
-// console is where a command writes: results to out, the log to err.
-type console struct{ out, err io.Writer }
+// console is where a command writes: results to out, the log and questions to err.
+type console struct {
+	out, err io.Writer
+	in       io.Reader // the terminal, for questions; nil: there is none
+}
 
 func realMain(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	exited := false
@@ -157,7 +184,7 @@ func realMain(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		kong.Exit(func(int) { exited = true }),
 		kong.Resolvers(from),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(console{out: stdout, err: stderr}, from),
+		kong.Bind(console{out: stdout, err: stderr, in: terminal()}, from),
 	)
 	if err != nil {
 		return err
@@ -205,7 +232,7 @@ func exampleOf(leaf *kong.Node) string { return leaf.Tag.Get("example") }
 // all.
 func hideMostSettings(leaf *kong.Node) {
 	shown := []string{"config", "data", "database"}
-	if name := leaf.FullPath(); strings.HasSuffix(name, " add") {
+	if name := leaf.FullPath(); strings.HasSuffix(name, " add") || strings.HasPrefix(name, "twostep invite") {
 		shown = append(shown, "listen", "public-url") // they are in what it prints
 	} else if leaf.Name == "odds" {
 		shown = []string{"config", "odds"}

@@ -124,6 +124,8 @@ type NewAccount struct {
 	Password   string // "" for Invite
 	Operator   bool   // Role is operator
 	Role       string // see ValidateRole
+	Groups     []string
+	Language   string // of the mail with the invitation, a BCP 47 tag; "": English
 }
 
 // role returns the role of the new account.
@@ -139,7 +141,7 @@ func (n NewAccount) names() store.Names {
 }
 
 // Create creates an account with the given password. It returns ErrEmail, ErrName, ErrGivenName, ErrFamilyName,
-// ErrRole, ErrExists, or an error of seal.CheckNewPassword.
+// ErrRole, ErrExists, an error of ValidateGroup, or an error of seal.CheckNewPassword.
 func (a *Accounts) Create(ctx context.Context, n NewAccount) error {
 	row, err := a.newRow(ctx, n)
 	if err != nil {
@@ -164,6 +166,9 @@ func (a *Accounts) newRow(ctx context.Context, n NewAccount) (store.Account, err
 		ID: rand.Text(), Email: email, Name: names.Name, GivenName: names.GivenName, FamilyName: names.FamilyName,
 		Role: n.role(), Epoch: 1, CreatedAt: a.Now(), ProfileChangedAt: a.Now(),
 	}
+	if row.Groups, err = joinGroups(n.Groups); err != nil {
+		return store.Account{}, err
+	}
 	row.PasswordHash, err = a.HashPassword(ctx, row, n.Password)
 	return row, err
 }
@@ -181,42 +186,6 @@ func (a *Accounts) create(ctx context.Context, db *store.DB, row store.Account, 
 		return ErrExists
 	}
 	return err
-}
-
-// Invite creates an invitation for an address without an account and returns the token of the link. Only operators may
-// call it. The name is optional. It returns ErrEmail, ErrName, ErrGivenName, ErrFamilyName, ErrRole or ErrExists.
-func (a *Accounts) Invite(ctx context.Context, n NewAccount) (token string, err error) {
-	email, err := a.ParseNewEmail(n.Email)
-	if err != nil {
-		return "", err
-	}
-	names, err := validateParts(store.Names{}, n.names())
-	err = cmp.Or(err, ValidateRole(n.role()))
-	if err == nil && n.Name != "" {
-		names.Name, err = validateName(n.Name)
-	}
-	if err != nil {
-		return "", err
-	}
-	switch _, err := a.Store.FindAccountByEmail(ctx, email); {
-	case err == nil:
-		return "", ErrExists
-	case !errors.Is(err, store.ErrNotFound):
-		return "", fmt.Errorf("account: invite: %w", err)
-	}
-	now := a.Now()
-	token = seal.NewLinkToken()
-	l := store.EmailLink{
-		TokenHash: seal.HashToken(token), Purpose: store.LinkInvite, Email: email, Names: names, Role: n.role(),
-		CreatedAt: now, ExpiresAt: now.Add(inviteTTL),
-	}
-	return token, a.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.CreateEmailLink(ctx, l); err != nil {
-			return err
-		}
-		e := audit.Event{Kind: audit.AccountInvited, Actor: a.OperatorActor(), Target: linkTarget(l)}
-		return a.Event(ctx, tx, e, origin.Origin{})
-	})
 }
 
 // SignUpOpen reports whether anybody may create an account.
@@ -247,7 +216,7 @@ func (a *Accounts) SignUp(ctx context.Context, email, name, linkQuery string, fr
 	case !errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("account: sign up: %w", err)
 	}
-	return a.sendLink(ctx, linkMail{l, linkQuery, template, e}, from)
+	return a.sendLink(ctx, linkMail{link: l, query: linkQuery, template: template, event: e}, from)
 }
 
 // Join creates the account of an invitation or a sign-up. If name is "" the account has the name of the link. Join does
@@ -262,7 +231,7 @@ func (a *Accounts) Join(ctx context.Context, token, name, password string, from 
 	}
 	row, err := a.newRow(ctx, NewAccount{
 		Email: l.Email, Name: name, GivenName: l.GivenName, FamilyName: l.FamilyName, Password: password,
-		Role: l.Role,
+		Role: l.Role, Groups: SplitGroups(l.Groups),
 	})
 	if err != nil {
 		return err

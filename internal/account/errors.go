@@ -20,8 +20,6 @@ var (
 	ErrFamilyName = fmt.Errorf("family name: %w", ErrName)
 	// ErrRole means that the role is not one of "", operator, helpdesk and auditor.
 	ErrRole = errors.New("not a role, want operator, helpdesk or auditor")
-	// ErrLastOperator means that nobody would be left who can change roles.
-	ErrLastOperator = errors.New("this is the last operator")
 	// ErrExists means that the address has an account. Show it to operators only.
 	ErrExists = errors.New("account exists")
 	// ErrUnknown means that the address has no account. Show it to operators only.
@@ -30,6 +28,17 @@ var (
 	ErrLink = errors.New("link unknown, used or expired")
 	// ErrSignUpClosed means that creating an account requires an invitation.
 	ErrSignUpClosed = errors.New("sign-up is closed")
+	// ErrDisabled means that the account is disabled, and ErrEnabled that it is not. Show them to operators only.
+	ErrDisabled = errors.New("account disabled")
+	ErrEnabled  = errors.New("account not disabled")
+	// ErrNotFrozen means that the account is not frozen, or that the requested undo is taking effect now.
+	ErrNotFrozen = errors.New("account not frozen")
+	// ErrLastOperator means that the account is the last active one with the mark of an operator.
+	ErrLastOperator = errors.New("last operator")
+	// ErrNoInvitation means that there is no invitation of this address that was not used. Show it to operators only.
+	ErrNoInvitation = errors.New("no invitation")
+	// ErrChanged means that something else changed the account at the same time. The caller may try again.
+	ErrChanged = errors.New("account changed at the same time")
 	// ErrFrozen means that the account is frozen until a requested undo takes effect or is objected to: nothing that
 	// proves who the person is can be changed. See package enroll.
 	ErrFrozen = errors.New("account frozen")

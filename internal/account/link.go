@@ -38,6 +38,7 @@ type linkMail struct {
 	query    string // of the link, with the ? before it
 	template string
 	event    audit.Event
+	who      string // the operator who sends it, with the templates that say so
 }
 
 // linkTarget returns how events name a link: enough to recognize it, not enough to use it.
@@ -73,7 +74,7 @@ func (a *Accounts) sendLink(ctx context.Context, m linkMail, from origin.Origin)
 		if err := tx.CreateEmailLink(ctx, link); err != nil {
 			return err
 		}
-		message := a.composeLink(linkMail{link, m.query, template, event}, token, from)
+		message := a.composeLink(linkMail{link: link, query: m.query, template: template, event: event}, token, from)
 		if err := a.Enqueue(ctx, tx, message, now.Add(linkTTL)); err != nil {
 			return err
 		}
@@ -120,7 +121,9 @@ func (a *Accounts) composeLink(l linkMail, token string, from origin.Origin) del
 	w := i18n.ForTag(from.Language)
 	say := func(part string) string {
 		return w.Translate("mail."+l.template+"."+part, "Site", a.Settings.Site, "URL", a.Settings.PublicURL,
-			"Query", l.query, "Token", token, "Valid", w.Translate("mail.minutes", "Count", int(linkTTL/time.Minute)))
+			"Query", l.query, "Token", token, "Valid", w.Translate("mail.minutes", "Count", int(linkTTL/time.Minute)),
+			"Who", l.who, "When", w.FormatTime(a.Now().In(a.Settings.Location)),
+			"Until", w.FormatTime(l.link.ExpiresAt.In(a.Settings.Location)))
 	}
 	m.Subject, m.Text, m.Language = say("subject"), say("text"), w.Tag()
 	return m
@@ -166,10 +169,17 @@ func (a *Accounts) FindReset(ctx context.Context, token string) (email string, e
 	return account.Email, err
 }
 
-// findReset returns a link of RequestPasswordReset and its account. It returns ErrLink if the link is not valid, or the
-// account was changed since or is disabled, and ErrFrozen if the account is frozen.
+// findReset returns a link of RequestPasswordReset and its account, as findAccountLink does.
 func (a *Accounts) findReset(ctx context.Context, token string) (store.EmailLink, store.Account, error) {
-	l, err := a.findLink(ctx, token, store.LinkReset)
+	return a.findAccountLink(ctx, token, store.LinkReset)
+}
+
+// findAccountLink returns a link to an account with this purpose, and the account. It returns ErrLink if the link is
+// not valid, or the account was changed since or is disabled, and ErrFrozen if the account is frozen.
+func (a *Accounts) findAccountLink(
+	ctx context.Context, token, purpose string,
+) (store.EmailLink, store.Account, error) {
+	l, err := a.findLink(ctx, token, purpose)
 	if err != nil {
 		return l, store.Account{}, err
 	}
@@ -178,7 +188,7 @@ func (a *Accounts) findReset(ctx context.Context, token string) (store.EmailLink
 		return l, store.Account{}, ErrLink
 	}
 	if err != nil {
-		return l, store.Account{}, fmt.Errorf("account: reset: %w", err)
+		return l, store.Account{}, fmt.Errorf("account: %s: %w", purpose, err)
 	}
 	return l, account, Frozen(account)
 }

@@ -25,6 +25,7 @@ type Notification struct {
 	Remaining int       // how many recovery codes are left
 	Until     time.Time // how long the account is frozen, with the templates that say so
 	UndoToken string    // token of the link that undoes the change; "" if there is none
+	Who       string    // the operator who made the change, with the templates that say so
 }
 
 // NotifyOwner records the event of n and sends the notification.
@@ -42,7 +43,7 @@ func (a *Accounts) SendNotification(ctx context.Context, tx *store.DB, n Notific
 	w := i18n.ForTag(from.Language)
 	say := func(part string) string {
 		return w.Translate("mail."+n.Template+"."+part, "Site", a.Settings.Site, "URL", a.Settings.PublicURL,
-			"Token", n.UndoToken, "What", n.Detail, "Count", n.Remaining,
+			"Token", n.UndoToken, "What", n.Detail, "Who", n.Who, "Count", n.Remaining,
 			"When", w.FormatTime(now.In(a.Settings.Location)),
 			"Until", w.FormatTime(n.Until.In(a.Settings.Location)),
 			"Address", origin.DescribeAddress(from.AddressString(), from.Language),

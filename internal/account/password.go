@@ -311,9 +311,10 @@ func (a *Accounts) RequestPasswordReset(ctx context.Context, email, linkQuery st
 		if account.ID == "" {
 			e.Target = a.unknownName(address)
 		}
-		return a.sendLink(ctx, linkMail{store.EmailLink{Purpose: store.LinkDecoy, Email: address}, "", noMail, e}, from)
+		decoy := store.EmailLink{Purpose: store.LinkDecoy, Email: address}
+		return a.sendLink(ctx, linkMail{link: decoy, template: noMail, event: e}, from)
 	}
-	return a.sendLink(ctx, linkMail{l, linkQuery, resetMail, e}, from)
+	return a.sendLink(ctx, linkMail{link: l, query: linkQuery, template: resetMail, event: e}, from)
 }
 
 // ResetPassword sets a new password with a link from RequestPasswordReset. It ends every attempt, session and trust of

@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
-	"twostep.example/twostep/internal/audit"
-	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
 )
@@ -27,42 +24,6 @@ func (a *Accounts) EndTrust(ctx context.Context, tx *store.DB, account store.Acc
 		return nil
 	}
 	return tx.UpdateTrustEpoch(ctx, account.ID, keep, account.Epoch, account.Epoch+1)
-}
-
-// Disable disables an account and ends all of its sessions and trust. It returns ErrEmail or ErrUnknown.
-func (a *Accounts) Disable(ctx context.Context, email string) error {
-	return a.setDisabled(ctx, email, a.Now(), audit.AccountDisabled)
-}
-
-// Enable enables a disabled account. Sessions and trust that were ended stay ended. It returns ErrEmail or ErrUnknown.
-func (a *Accounts) Enable(ctx context.Context, email string) error {
-	return a.setDisabled(ctx, email, time.Time{}, audit.AccountEnabled)
-}
-
-func (a *Accounts) setDisabled(ctx context.Context, email string, at time.Time, kind audit.Kind) error {
-	return a.update(ctx, email, func(tx *store.DB, account store.Account) error {
-		if err := tx.SetDisabled(ctx, account.ID, account.Epoch, at); err != nil {
-			return err
-		}
-		if err := a.EndTrust(ctx, tx, account.Ref(), trust.RevokedAccountDisabled, ""); err != nil {
-			return err
-		}
-		return a.Event(ctx, tx, audit.Event{Kind: kind, Actor: a.OperatorActor(), Account: account.ID}, origin.Origin{})
-	})
-}
-
-// ForgetDevices ends trust in all browsers of an account, for operators. It returns ErrEmail or ErrUnknown.
-func (a *Accounts) ForgetDevices(ctx context.Context, email string) error {
-	return a.update(ctx, email, func(tx *store.DB, account store.Account) error {
-		if err := tx.DeleteKnownDevices(ctx, account.ID); err != nil {
-			return err
-		}
-		if err := a.EndTrust(ctx, tx, account.Ref(), trust.RevokedByOperator, ""); err != nil {
-			return err
-		}
-		e := audit.Event{Kind: audit.DevicesForgotten, Actor: a.OperatorActor(), Account: account.ID}
-		return a.Event(ctx, tx, e, origin.Origin{})
-	})
 }
 
 // ValidateGroup returns an error that says what is wrong with the name of a group. Other programs define these names, so
@@ -92,35 +53,15 @@ func SplitGroups(names string) []string {
 	return strings.Split(names, ",")
 }
 
-// SetGroups replaces the groups of an account, for operators. It takes effect with the next request. It returns
-// ErrEmail, ErrUnknown, or the error of ValidateGroup.
-func (a *Accounts) SetGroups(ctx context.Context, email string, groups []string) error {
-	for _, name := range groups {
+// joinGroups returns names as store.Account.Groups holds them: sorted, and each once. It returns the error of
+// ValidateGroup.
+func joinGroups(names []string) (string, error) {
+	for _, name := range names {
 		if err := ValidateGroup(name); err != nil {
-			return fmt.Errorf("account: %w", err)
+			return "", fmt.Errorf("account: %w", err)
 		}
 	}
-	groups = slices.Compact(slices.Sorted(slices.Values(groups)))
-	return a.update(ctx, email, func(tx *store.DB, account store.Account) error {
-		if err := tx.SetGroups(ctx, account.ID, strings.Join(groups, ",")); err != nil {
-			return err
-		}
-		e := audit.Event{Kind: audit.GroupsChanged, Actor: a.OperatorActor(), Account: account.ID,
-			Reason: strings.Join(groups, ", ")}
-		return a.Event(ctx, tx, e, origin.Origin{})
-	})
-}
-
-// update runs f on the account of an address, in a transaction.
-func (a *Accounts) update(ctx context.Context, email string, f func(*store.DB, store.Account) error) error {
-	account, err := a.Find(ctx, email)
-	if err != nil {
-		return err
-	}
-	if err := a.Store.Tx(ctx, func(tx *store.DB) error { return f(tx, account) }); err != nil {
-		return fmt.Errorf("account: change: %w", err)
-	}
-	return nil
+	return strings.Join(slices.Compact(slices.Sorted(slices.Values(names))), ","), nil
 }
 
 // Find returns the account of an address, for operators. It returns ErrEmail or ErrUnknown.

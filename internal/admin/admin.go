@@ -17,6 +17,9 @@ import (
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/directory"
+	"twostep.example/twostep/internal/enroll"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/outbox"
 	"twostep.example/twostep/internal/render"
@@ -25,14 +28,17 @@ import (
 
 // Handlers serves the operators' pages of one server.
 type Handlers struct {
-	Accounts   *account.Accounts
-	Sessions   *session.Sessions
-	Challenges *challenge.Challenges
-	Grants     *grant.Grants
-	Outbox     *outbox.Outbox
-	Pages      *render.Renderer
-	Health     func(context.Context) Health
-	Settings   []Setting
+	Accounts    *account.Accounts
+	Sessions    *session.Sessions
+	Challenges  *challenge.Challenges
+	Devices     *device.Devices
+	Enrollments *enroll.Enrollments
+	Directory   *directory.Directory
+	Grants      *grant.Grants
+	Outbox      *outbox.Outbox
+	Pages       *render.Renderer
+	Health      func(context.Context) Health
+	Settings    []Setting
 }
 
 // Health is the state of the server that answers.
@@ -77,8 +83,20 @@ var (
 
 // Routes returns the routes of the operators' pages.
 func (s *Handlers) Routes() []render.Route {
-	return []render.Route{
+	return append(s.actionRoutes(),
 		s.withRole("GET /admin", anyRole, s.showOverview),
+		s.withRole("GET /admin/people", anyRole, s.showPeople),
+		s.withRole("GET /admin/people.csv", exporters, s.exportPeople),
+		s.withRole("GET /admin/people/{id}", anyRole, s.showPerson),
+		s.withRole("GET /admin/people/{id}/export", exporters, s.showExport),
+		s.withRole("POST /admin/people/{id}/export", exporters, s.handleExport),
+		s.withRole("GET /admin/invitations", helpers, s.showInvitations),
+		s.withRole("GET /admin/invitations/new", helpers, s.showInvite),
+		s.withRole("POST /admin/invitations/new", helpers, s.handleInvite),
+		s.withRole("GET /admin/invitations/resend", helpers, s.showResend),
+		s.withRole("POST /admin/invitations/resend", helpers, s.handleResend),
+		s.withRole("GET /admin/invitations/revoke", helpers, s.showRevoke),
+		s.withRole("POST /admin/invitations/revoke", helpers, s.handleRevoke),
 		s.withRole("GET /admin/audit", anyRole, s.showAudit),
 		s.withRole("GET /admin/audit/{id}", anyRole, s.showEvent),
 		s.withRole("GET /admin/audit.csv", exporters, s.exportCSV),
@@ -89,7 +107,7 @@ func (s *Handlers) Routes() []render.Route {
 		s.withRole("GET /admin/keys/rotate", onlyMaster, s.showRotate),
 		s.withRole("POST /admin/keys/rotate", onlyMaster, s.handleRotate),
 		s.withRole("GET /admin/settings", exporters, s.showSettings),
-	}
+	)
 }
 
 // operator is the session of somebody who may use a route.
@@ -166,6 +184,7 @@ func (f frame) Links() []navLink {
 		roles      []string
 	}{
 		{"overview", "/admin", anyRole},
+		{"people", "/admin/people", anyRole},
 		{"audit", "/admin/audit", anyRole},
 		{"delivery", "/admin/delivery", anyRole},
 		{"keys", "/admin/keys", exporters},
@@ -185,12 +204,14 @@ type navLink struct {
 }
 
 // notices are what the query done of a page may say.
-var notices = []string{"test", "rotated", "waits"}
+var notices = []string{"test", "rotated", "waits", "over", "invited", "resent", "revoked"}
 
 // frame returns the frame of a page. here is the name of its part.
 func (o operator) frame(r *http.Request, here string) frame {
 	f := frame{Role: o.Account.Role, Here: here}
-	if done := r.URL.Query().Get("done"); slices.Contains(notices, done) {
+	done := r.URL.Query().Get("done")
+	isAction := slices.ContainsFunc(actions(), func(a action) bool { return a.name == done })
+	if isAction || slices.Contains(notices, done) {
 		f.Notice = "admin.done." + done
 	}
 	return f

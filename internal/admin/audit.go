@@ -248,33 +248,30 @@ func (s *Handlers) showEvent(w http.ResponseWriter, r *http.Request, who operato
 	return s.Pages.Render(w, r, view)
 }
 
-const (
-	// exportTimeout is how long an export may take.
-	exportTimeout = 10 * time.Minute
-	// exportPage is how many events an export reads at once; it needs no more memory than these.
-	exportPage = 1000
-)
-
 // exportCSV streams the events of a filter as CSV, newest first.
 func (s *Handlers) exportCSV(w http.ResponseWriter, r *http.Request, _ operator) error {
 	out := csv.NewWriter(w)
-	return s.export(w, r, "text/csv; charset=utf-8", "csv", func() error { return out.Write(audit.CSVHeader()) },
-		func(events []audit.Event) error {
-			for _, e := range events {
-				if err := out.Write(e.Row().CSV()); err != nil {
-					return err
-				}
+	return s.exportEvents(w, r, "text/csv; charset=utf-8", "audit.csv", func(events []audit.Event, first bool) error {
+		if first {
+			if err := out.Write(audit.CSVHeader()); err != nil {
+				return err
 			}
-			out.Flush()
-			return out.Error()
-		})
+		}
+		for _, e := range events {
+			if err := out.Write(e.Row().CSV()); err != nil {
+				return err
+			}
+		}
+		out.Flush()
+		return out.Error()
+	})
 }
 
 // exportJSON streams the events of a filter as JSON, one per line, newest first.
 func (s *Handlers) exportJSON(w http.ResponseWriter, r *http.Request, _ operator) error {
 	out := json.NewEncoder(w)
 	out.SetEscapeHTML(false)
-	return s.export(w, r, "application/x-ndjson", "jsonl", func() error { return nil }, func(events []audit.Event) error {
+	return s.exportEvents(w, r, "application/x-ndjson", "audit.jsonl", func(events []audit.Event, _ bool) error {
 		for _, e := range events {
 			if err := out.Encode(e.Row()); err != nil {
 				return err
@@ -284,10 +281,9 @@ func (s *Handlers) exportJSON(w http.ResponseWriter, r *http.Request, _ operator
 	})
 }
 
-// export reads the events page by page and hands each page to write. An error after the first page aborts the response, so
-// that nobody takes a part for the whole.
-func (s *Handlers) export(
-	w http.ResponseWriter, r *http.Request, kind, extension string, begin func() error, write func([]audit.Event) error,
+// exportEvents streams the events of the filter in the address of a request.
+func (s *Handlers) exportEvents(
+	w http.ResponseWriter, r *http.Request, kind, file string, write func(events []audit.Event, first bool) error,
 ) error {
 	_, filter, wrong, err := s.parseAudit(r)
 	if err != nil {
@@ -296,34 +292,13 @@ func (s *Handlers) export(
 	if len(wrong) > 0 {
 		return render.ErrInvalidForm
 	}
-	// A request may take 10 seconds; a client that has gone ends this with the next page.
-	ctx, stop := context.WithTimeout(context.WithoutCancel(r.Context()), exportTimeout)
-	defer stop()
-	control := http.NewResponseController(w)
 	filter.Limit = exportPage
-	for first := true; ; first = false {
+	return stream(w, r, kind, file, func(ctx context.Context, first bool) (func() error, bool, error) {
 		events, err := s.Accounts.Audit().List(ctx, filter)
-		if first && err != nil {
-			return err
+		more := len(events) == exportPage
+		if more {
+			filter.Before = events[exportPage-1].ID
 		}
-		if first {
-			w.Header().Set("Content-Type", kind)
-			w.Header().Set("Content-Disposition", `attachment; filename="audit.`+extension+`"`)
-			if r.Method == http.MethodHead {
-				return nil
-			}
-			err = begin()
-		}
-		if err == nil {
-			_ = control.SetWriteDeadline(time.Now().Add(exportTimeout)) // the limit of the server is for pages
-			err = write(events)
-		}
-		if err != nil {
-			panic(http.ErrAbortHandler)
-		}
-		if len(events) < exportPage {
-			return nil
-		}
-		filter.Before = events[len(events)-1].ID
-	}
+		return func() error { return write(events, first) }, more, err
+	})
 }

@@ -36,6 +36,8 @@ func (s *Handlers) showRotate(w http.ResponseWriter, r *http.Request, who operat
 type confirmPage struct {
 	frame
 	Action, Back string // where the form goes, and where the link leads
+	Lead         string // whom it is about; "": nobody
+	Email        string // a field of the form; "": there is none
 	Text         []string
 	Button       string
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,6 +20,7 @@ import (
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/directory"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/outbox"
@@ -90,9 +92,42 @@ func stories(lang string) map[string]render.View {
 		"delivery": newView("delivery", "admin.delivery.title", deliveryPage{frame: f, Waiting: []messageRow{message}, Count: 1, Oldest: now,
 			Failed: []messageRow{message}, Channels: []channelRow{{"admin.channel.email", true, now, now}}, MayTest: true,
 			TestState: "admin.test.waiting", Reload: "/admin/delivery"}),
-		"keys":     newView("keys", "admin.keys.title", keysPage{f, []grant.KeyInfo{{ID: "k", Use: grant.KeyNext}, {Use: grant.KeyRetired}}, true}),
-		"settings": newView("settings", "admin.settings.title", settingsPage{f, sectionsOf([]Setting{{"site", "<b>x", "a:1"}, {"smtp.host", "", ""}})}),
+		"keys": newView("keys", "admin.keys.title", keysPage{f, []grant.KeyInfo{{ID: "k", Use: grant.KeyNext}, {Use: grant.KeyRetired}}, true}),
+		"people": newView("people", "admin.people.title", peoplePage{frame: f, People: slices.Repeat([]personRow{{directory.Entry{ID: "BO63BHZUKWFSA7LGVCCPWHSJOE",
+			Name: "<script>Jane", Email: "jane.doe@example.com", State: directory.StateFrozen, LastSignInAt: now}, "role.helpdesk"}}, peoplePerPage),
+			States: []string{"active", "disabled", "frozen"}, First: "/admin/people", Next: "/admin/people?after=x", CSV: "/admin/people.csv", MayMail: true}),
+		"person": newView("person", "admin.people.title", examplePerson(f)),
+		"action": newView("action", "admin.act.rename.title", actionPage{frame: f, Name: "rename", ID: "A", Email: "a@example.com", Person: "<script>", Item: "<b>x",
+			Inputs: []actionInput{{"name", "field.name", "<script>", false}, {"given_name", "field.given", "", true}, {"email", "admin.field.email", "", false}},
+			Roles:  []roleChoice{{"", "role.none", "admin.role.none", true}, {"operator", "role.operator", "admin.role.operator", false}}, Danger: true}),
+		"invitations": newView("invitations", "admin.invitations.title", invitationsPage{frame: f, Next: "/x", Invitations: slices.Repeat([]invitationRow{{
+			Invitation: account.Invitation{Email: "jane.doe@example.com", Name: "<script>", InvitedAt: now}, State: "admin.invitation.pending", Open: true,
+			Query: "email=jane.doe%40example.com", Groups: "staff"}}, invitationsShown)}),
+		"invite":         newView("invite", "admin.invite.title", invitePage{frame: f, Text: "<script>", Groups: true, Wrong: []lineProblem{{3, "<b>x", "problem.email"}}}),
+		"invite-preview": newView("invite", "admin.invite.title", invitePage{frame: f, Text: "<script>", Preview: []account.NewAccount{{Email: "a@example.com", Name: "<b>x"}}}),
+		"settings":       newView("settings", "admin.settings.title", settingsPage{f, sectionsOf([]Setting{{"site", "<b>x", "a:1"}, {"smtp.host", "", ""}})}),
 	}
+}
+
+// examplePerson has something of everything.
+func examplePerson(f frame) personPage {
+	p := personPage{frame: f, RoleKey: "role.auditor", Export: true, May: map[string]bool{}}
+	p.Details.Entry = directory.Entry{ID: "BO63BHZUKWFSA7LGVCCPWHSJOE", Name: "<script>Jane", Email: "jane@example.com", State: directory.StateFrozen,
+		FrozenUntil: now, Groups: []string{"<b>x", "staff"}, CreatedAt: now, LastSignInAt: now}
+	for _, a := range actions() {
+		p.May[a.name] = true
+		p.Actions = append(p.Actions, a.name)
+	}
+	for range 5 {
+		p.Ways = append(p.Ways, methodRow{directory.Method{ID: "m", Name: "<b>x", Destination: "•••• 123", LastUsedAt: now}, "Authenticator app"})
+		p.Signed = append(p.Signed, sessionRow{directory.Session{ID: "s", LastSeenAt: now}, "Firefox on Windows", "203.0.113.5"})
+		p.Devices = append(p.Devices, deviceRow{directory.Device{ID: "d", Networks: []directory.Network{{Network: "203.0.113.5", ExpiresAt: now}}}, "Firefox"})
+		p.Asked = append(p.Asked, decisionRow{directory.Decision{At: now}, "Other network"})
+	}
+	for range 20 {
+		p.Events = append(p.Events, eventRow{ID: "E", Kind: "session.created", Reason: "email", At: now, Failed: true})
+	}
+	return p
 }
 
 // textKey is the key of a text that is shown instead of the text.

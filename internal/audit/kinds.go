@@ -44,6 +44,11 @@ const (
 	AccountEnabled  Kind = "account.enabled"
 	GroupsChanged   Kind = "account.groups_changed"
 	RoleChanged     Kind = "account.role_changed"
+	AccountDeleted  Kind = "account.deleted"
+	AccountExported Kind = "account.exported"
+
+	InvitationRevoked   Kind = "invitation.revoked"
+	EmailChangeProposed Kind = "email.change_proposed"
 
 	GuessingReported     Kind = "guessing.reported"
 	GuessBudgetExhausted Kind = "guess_budget.exhausted"
@@ -97,29 +102,33 @@ func Describe() []Description {
 		{RecoveryCodeUsed, "a recovery code was used as the second step", false},
 		{SessionCreated, "a person signed in", false},
 		{SessionUpgraded, "a signed-in person proved more than before", false},
-		{SessionEnded, "a session was ended by a person", false},
+		{SessionEnded, "a session was ended", false},
 		{SessionsEnded, "all sessions of an account were ended at once", false},
 		{FactorAdded, "a verification method was added", false},
 		{FactorReplaced, "a verification method was replaced", false},
 		{FactorRemoved, "a verification method was removed", false},
 		{EmailChanged, "the email address of an account was changed", false},
-		{NameChanged, "a person changed their name", false},
+		{EmailChangeProposed, "an operator proposed another email address, and the new address got a link", false},
+		{NameChanged, "the name of a person was changed", false},
 		{ChangeUndone, "a change was undone with the link in its notification", false},
 		{AccountFrozen, "an undo was requested: the account is frozen for 72 hours", false},
-		{UndoRejected, "a signed-in person kept the change, so the undo and the freeze have ended", false},
+		{UndoRejected, "a signed-in person or an operator kept the change, so the undo and the freeze have ended", false},
 		{EmailSecondStepChanged, "a person chose whether codes by email are a second step beside another method", false},
 		{TrustDenied, "a trusted device was still asked for a code", false},
 		{DeviceTrusted, "a device was trusted", false},
-		{DeviceForgotten, "trust in one device was ended by its owner", false},
+		{DeviceForgotten, "trust in one device was ended", false},
 		{DevicesForgotten, "trust in all devices of an account was ended", false},
 		{DeviceSecretReused, "a copy of a device cookie was used, so trust in the device was ended", false},
 		{SignUpRequested, "a link to create an account was requested", true},
 		{AccountInvited, "an invitation was created", false},
+		{InvitationRevoked, "an invitation was revoked", false},
 		{AccountCreated, "an account was created", false},
 		{AccountDisabled, "an account was disabled", false},
 		{AccountEnabled, "a disabled account was enabled", false},
 		{GroupsChanged, "the groups of an account were replaced", false},
 		{RoleChanged, "the role of an account on the operators' pages was changed", false},
+		{AccountExported, "all data of an account was exported", false},
+		{AccountDeleted, "an account was deleted", false},
 		{GuessingReported, "the owner got an email: someone with the password enters wrong codes", false},
 		{GuessBudgetExhausted, "new devices of an account need a longer code from now on", false},
 		{SiteAlarmRaised, "new devices of every account need a longer code for now", false},

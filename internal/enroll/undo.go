@@ -201,21 +201,8 @@ func undoTarget(l store.EmailLink) string {
 // may object: it was opened before the freeze, or with another method than email since. It does nothing if no undo is
 // waiting.
 func (e *Enrollments) Object(ctx context.Context, who session.Session, from origin.Origin) error {
-	err := e.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.CancelUndos(ctx, who.Account.ID, e.Now()); err != nil {
-			return err
-		}
-		a, err := tx.GetAccount(ctx, who.Account.ID)
-		if err != nil {
-			return err
-		}
-		everywhere, err := e.contactsOf(ctx, tx, a)
-		if err != nil {
-			return err
-		}
-		n := account.Notification{Event: audit.Event{Kind: audit.UndoRejected}, Template: "kept", Account: a}
-		return e.notify(ctx, tx, n, factor.NoticeKept, everywhere, from)
-	})
+	n := account.Notification{Event: audit.Event{Kind: audit.UndoRejected}, Template: "kept"}
+	err := e.keepChanges(ctx, who.Account.ID, n, from)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}

@@ -14,9 +14,9 @@ import (
 
 func TestInvite(t *testing.T) {
 	withAccount(t, func(h *fixture) {
-		_, err := h.Accounts.Invite(h.Context(), account.NewAccount{Email: annaEmail})
+		_, err := h.Accounts.Invite(h.Context(), h.Accounts.OperatorBy(""), account.NewAccount{Email: annaEmail})
 		h.wantErr("an address with an account", err, account.ErrExists)
-		token, err := h.Accounts.Invite(h.Context(), account.NewAccount{Email: "Bob@example.com", Operator: true})
+		token, err := h.Accounts.Invite(h.Context(), h.Accounts.OperatorBy(""), account.NewAccount{Email: "Bob@example.com", Operator: true})
 		if err != nil {
 			h.Fatal(err)
 		}
@@ -32,7 +32,7 @@ func TestInvite(t *testing.T) {
 		if err != nil || a.Role != store.RoleOperator || a.Name != "Bob" {
 			h.Errorf("account %+v, %v", a, err)
 		}
-		late, err := h.Accounts.Invite(h.Context(), account.NewAccount{Email: "eve@example.com", Name: "Eve"})
+		late, err := h.Accounts.Invite(h.Context(), h.Accounts.OperatorBy(""), account.NewAccount{Email: "eve@example.com", Name: "Eve"})
 		if err != nil {
 			h.Fatal(err)
 		}

@@ -273,12 +273,14 @@ func TestTrustEnds(t *testing.T) {
 		{"all browsers are forgotten", func(s *scene) {
 			s.wantErr("forget", s.Devices.RevokeAllDevices(s.Context(), fresh(s).Owner(), home), nil)
 		}, trust.RevokedByOwner, false},
-		{"the operator ends it", func(s *scene) { s.wantErr("distrust", s.Accounts.ForgetDevices(s.Context(), annaEmail), nil) }, trust.RevokedByOperator, false},
+		{"the operator ends it", func(s *scene) {
+			s.wantErr("distrust", s.Devices.ForgetAllBy(s.Context(), s.Accounts.OperatorBy(""), annaEmail), nil)
+		}, trust.RevokedByOperator, false},
 		{"the account was disabled for a time", func(s *scene) {
-			s.wantErr("disable", s.Accounts.Disable(s.Context(), annaEmail), nil)
+			s.wantErr("disable", s.Accounts.Disable(s.Context(), s.Accounts.OperatorBy(""), annaEmail, false), nil)
 			_, err := s.start(annaEmail, annaPassword, s.other.from)
 			s.wantErr("begin", err, account.ErrCredentials)
-			s.wantErr("enable", s.Accounts.Enable(s.Context(), annaEmail), nil)
+			s.wantErr("enable", s.Accounts.Enable(s.Context(), s.Accounts.OperatorBy(""), annaEmail), nil)
 		}, trust.RevokedAccountDisabled, false},
 		{"the change was taken back", func(s *scene) {
 			s.advance(time.Second)

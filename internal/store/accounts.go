@@ -75,12 +75,17 @@ func scanAccount(s scanner) (a Account, err error) {
 
 // CreateAccount inserts a. It returns ErrConflict if the email address has an account.
 func (db *DB) CreateAccount(ctx context.Context, a Account) error {
-	_, err := db.change(ctx, `INSERT INTO accounts (`+accountColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
-		a.ID, a.Email, a.Name, a.GivenName, a.FamilyName, a.ProfileChangedAt, a.Role, a.PasswordHash, a.PasswordSetByMailAt, a.PasswordChangedAt,
-		blob(a.FormerPasswordHash), a.FormerPasswordUntil, a.Epoch, a.DisabledAt, a.CreatedAt, a.Groups, a.FrozenUntil,
-		a.EmailSecondStep)
-	return err
+	return db.Tx(ctx, func(tx *DB) error {
+		_, err := tx.change(ctx, `INSERT INTO accounts (`+accountColumns+`, last_sign_in_at)
+				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 0)`,
+			a.ID, a.Email, a.Name, a.GivenName, a.FamilyName, a.ProfileChangedAt, a.Role, a.PasswordHash, a.PasswordSetByMailAt, a.PasswordChangedAt,
+			blob(a.FormerPasswordHash), a.FormerPasswordUntil, a.Epoch, a.DisabledAt, a.CreatedAt, a.Groups, a.FrozenUntil,
+			a.EmailSecondStep)
+		if err != nil {
+			return err
+		}
+		return tx.createAccountKeys(ctx, a)
+	})
 }
 
 // GetAccount returns the account with this id, or ErrNotFound.
@@ -120,9 +125,8 @@ func (db *DB) SetPassword(
 // SetEmail replaces the email address of the account. It returns ErrConflict if the address has an account, and
 // ErrNotFound if the account no longer has this epoch.
 func (db *DB) SetEmail(ctx context.Context, id string, epoch int64, email string, now time.Time) error {
-	defer db.changed(AccountKey(id))
-	return db.must(ctx, `UPDATE accounts SET email = $3, profile_changed_at = $4 WHERE id = $1 AND epoch = $2`,
-		id, epoch, email, now)
+	return db.withAccountKeys(ctx, id, `UPDATE accounts SET email = $3, profile_changed_at = $4
+		WHERE id = $1 AND epoch = $2`, id, epoch, email, now)
 }
 
 // Names are the names of a person.
@@ -134,8 +138,7 @@ type Names struct {
 
 // SetNames replaces the names of the account. It returns ErrNotFound if there is no such account.
 func (db *DB) SetNames(ctx context.Context, id string, n Names, now time.Time) error {
-	defer db.changed(AccountKey(id))
-	return db.must(ctx, `UPDATE accounts SET name = $2, given_name = $3, family_name = $4, profile_changed_at = $5
+	return db.withAccountKeys(ctx, id, `UPDATE accounts SET name = $2, given_name = $3, family_name = $4, profile_changed_at = $5
 		WHERE id = $1`, id, n.Name, n.GivenName, n.FamilyName, now)
 }
 
@@ -148,25 +151,13 @@ func (db *DB) IncrementEpoch(ctx context.Context, id string, epoch int64) error 
 // SetGroups replaces the groups of the account, which are separated by commas. It returns ErrNotFound if there is no
 // such account.
 func (db *DB) SetGroups(ctx context.Context, id, groups string) error {
-	defer db.changed(AccountKey(id))
-	return db.must(ctx, `UPDATE accounts SET group_names = $2 WHERE id = $1`, id, groups)
+	return db.withAccountKeys(ctx, id, `UPDATE accounts SET group_names = $2 WHERE id = $1`, id, groups)
 }
 
 // SetRole replaces the role of the account. It returns ErrNotFound if there is no such account.
 func (db *DB) SetRole(ctx context.Context, id, role string) error {
 	defer db.changed(AccountKey(id))
 	return db.must(ctx, `UPDATE accounts SET role = $2 WHERE id = $1`, id, role)
-}
-
-// CountOtherOperators returns how many enabled accounts other than id have the role operator. Until the transaction ends,
-// others wait to count too, so that two operators cannot remove each other at once.
-func (db *DB) CountOtherOperators(ctx context.Context, id string) (n int64, err error) {
-	if err := db.SetState(ctx, "count of operators", id); err != nil {
-		return 0, err
-	}
-	err = db.read.QueryRowContext(ctx, `SELECT COUNT(*) FROM accounts
-		WHERE role <> '' AND role = 'operator' AND disabled_at = 0 AND id <> $1`, id).Scan(&n)
-	return n, err
 }
 
 // SetEmailSecondStep sets whether codes by email are a second step of the account: "" or EmailUntilAnother. It returns

@@ -10,9 +10,10 @@ const (
 	LinkInvite        = "invite"
 	LinkSignUp        = "signup"
 	LinkReset         = "reset"
-	LinkUndo          = "undo"   // undo a change that its notification reports
-	LinkAccountExists = "exists" // not usable: the email says that there is an account already
-	LinkDecoy         = "decoy"  // not usable and not sent: makes known and unknown addresses cost the same
+	LinkAddress       = "address" // a new address, which an operator proposed
+	LinkUndo          = "undo"    // undo a change that its notification reports
+	LinkAccountExists = "exists"  // not usable: the email says that there is an account already
+	LinkDecoy         = "decoy"   // not usable and not sent: makes known and unknown addresses cost the same
 )
 
 // EmailLink is a link that is sent by email.
@@ -20,33 +21,35 @@ type EmailLink struct {
 	TokenHash []byte
 	Purpose   string
 	Email     string // canonical form
-	AccountID string // LinkReset and LinkUndo
+	AccountID string // LinkReset, LinkAddress and LinkUndo
 	FactorID  string // LinkUndo: the factor to remove; "" to restore the address
 	Replaced  []byte // LinkUndo: the factor to restore, as JSON; empty: none
 	Names
 	Role      string    // LinkInvite: of the new account
-	Epoch     int64     // LinkReset: of the account, when the link was created
+	Groups    string    // LinkInvite: separated by commas
+	Epoch     int64     // LinkReset and LinkAddress: of the account, when the link was created
 	CreatedAt time.Time // LinkUndo: when the change was made
 	ExpiresAt time.Time
 	DueAt     time.Time // LinkUndo: when it takes effect; zero: it was not requested
-	Language  string    // LinkUndo: of the person who requested it
+	Language  string    // LinkUndo: of the person who requested it; LinkInvite: of the mail
 }
 
 const linkColumns = `token_hash, purpose, email, account_id, factor_id, replaced, name, given_name, family_name,
-		role, epoch, created_at, expires_at, due_at, language`
+		role, group_names, epoch, created_at, expires_at, due_at, language`
 
 func scanLink(s scanner) (l EmailLink, err error) {
 	err = s.Scan(&l.TokenHash, &l.Purpose, &l.Email, &l.AccountID, &l.FactorID, &l.Replaced, &l.Name, &l.GivenName,
-		&l.FamilyName, &l.Role, &l.Epoch, (*Time)(&l.CreatedAt), (*Time)(&l.ExpiresAt), (*Time)(&l.DueAt), &l.Language)
+		&l.FamilyName, &l.Role, &l.Groups, &l.Epoch, (*Time)(&l.CreatedAt), (*Time)(&l.ExpiresAt), (*Time)(&l.DueAt),
+		&l.Language)
 	return l, found(err)
 }
 
 // CreateEmailLink inserts l.
 func (db *DB) CreateEmailLink(ctx context.Context, l EmailLink) error {
 	_, err := db.change(ctx, `INSERT INTO email_links (`+linkColumns+`, used_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0)`,
 		l.TokenHash, l.Purpose, l.Email, l.AccountID, l.FactorID, blob(l.Replaced), l.Name, l.GivenName, l.FamilyName, l.Role,
-		l.Epoch, l.CreatedAt, l.ExpiresAt, l.DueAt, l.Language)
+		l.Groups, l.Epoch, l.CreatedAt, l.ExpiresAt, l.DueAt, l.Language)
 	return err
 }
 

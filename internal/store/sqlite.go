@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -20,6 +21,9 @@ import (
 // memory.
 const checkTime = 2 * time.Second
 
+// lockPause is how long a server waits for the lock before it tries once more.
+const lockPause = 50 * time.Millisecond
+
 // lockServer reserves the SQLite file at path for this process, by a lock of the file PATH.server, which holds the
 // process ID. Two servers would each take the other's work for that of a process that has died.
 func lockServer(path string) (unlock func(), err error) {
@@ -27,6 +31,10 @@ func lockServer(path string) (unlock func(), err error) {
 		return nil, err
 	}
 	lock, err := lockFile(path+".server", false)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		time.Sleep(lockPause) // it may be a command that looks whether there is a server, see IsServed
+		lock, err = lockFile(path+".server", false)
+	}
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		process, _ := os.ReadFile(path + ".server") // without it the number is missing in the error
 		return nil, fmt.Errorf("%s is in use by another server, process %s: stop that one, or use another data folder",
@@ -113,4 +121,27 @@ func describeDamage(path string, err error) error {
 
 func damaged(path string, cause error) error {
 	return fmt.Errorf("%s is damaged (%w): keep a copy of it and restore a backup, see docs/how-to/back-up.md", path, cause)
+}
+
+// IsServed reports whether a server uses the SQLite file: this process or another one. known is false for PostgreSQL.
+func (db *DB) IsServed() (served, known bool) {
+	if !db.flavor.oneWriter {
+		return false, false
+	}
+	if db.exclusive {
+		return true, true
+	}
+	path, err := filepath.EvalSymlinks(db.path)
+	if err != nil {
+		return false, false
+	}
+	lock, err := os.Open(path + ".server") // never create it: it would belong to the user who runs this process
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, true
+	}
+	if err != nil {
+		return false, false
+	}
+	defer lock.Close()
+	return syscall.Flock(int(lock.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil, true
 }

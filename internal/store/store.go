@@ -42,6 +42,7 @@ type DB struct {
 	writers     *sql.DB
 	flavor      flavor
 	unlock      func() // lets another server use the SQLite file
+	path        string // of the SQLite file
 	exclusive   bool   // there is no other server on the SQLite file
 	unchecked   bool   // the SQLite file was not checked as a whole
 	changes     *changes
@@ -92,7 +93,7 @@ func (c Config) Open(ctx context.Context) (*DB, error) {
 	if err := f.prepare(c); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	db := &DB{flavor: f, changes: &changes{last: map[Key]uint64{}}, observer: &observer{},
+	db := &DB{flavor: f, path: c.URL, changes: &changes{last: map[Key]uint64{}}, observer: &observer{},
 		committed: &committed{}, browsers: &recentBrowsers{}, unlock: func() {}}
 	if c.Server && f.oneWriter {
 		var err error

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"regexp"
@@ -18,7 +17,7 @@ const benEmail = "ben@example.com"
 // invite invites Ben and returns the token of the link.
 func (h *testServer) invite(name string) string {
 	h.Helper()
-	token, err := h.Accounts.Invite(h.Context(), account.NewAccount{Email: benEmail, Name: name})
+	token, err := h.Accounts.Invite(h.Context(), h.Accounts.OperatorBy(""), account.NewAccount{Email: benEmail, Name: name})
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -122,8 +121,12 @@ func TestResetLinkOfAChangedAccount(t *testing.T) {
 	b := h.newBrowser()
 	b.wantRedirect(b.post("/forgot", "email", annaEmail), "/forgot/sent")
 	token := resetToken.FindStringSubmatch(h.deliverCode())[1]
-	for _, change := range []func(context.Context, string) error{h.Accounts.Disable, h.Accounts.Enable} {
-		if err := change(t.Context(), annaEmail); err != nil {
+	by := h.Accounts.OperatorBy("")
+	for _, change := range []func() error{
+		func() error { return h.Accounts.Disable(t.Context(), by, annaEmail, false) },
+		func() error { return h.Accounts.Enable(t.Context(), by, annaEmail) },
+	} {
+		if err := change(); err != nil {
 			t.Fatal(err)
 		}
 		w := b.post("/reset", "token", token)
@@ -179,7 +182,7 @@ func TestChangeName(t *testing.T) {
 func TestChangePartsOfTheName(t *testing.T) {
 	h := newTestServer(t)
 	b := h.signInAnna()
-	token, err := h.Accounts.Invite(t.Context(), account.NewAccount{Email: benEmail, Name: "Ben", FamilyName: "  Le  Roux "})
+	token, err := h.Accounts.Invite(t.Context(), h.Accounts.OperatorBy(""), account.NewAccount{Email: benEmail, Name: "Ben", FamilyName: "  Le  Roux "})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,16 @@ var mailStories = map[string]string{
 	"trusted": "mail.trusted.text", "stolen": "mail.stolen.text", "guessed": "mail.guessed.text",
 	"longer": "mail.longer.text", "removed-email": "mail.removed.email.text", "frozen": "mail.frozen.text",
 	"kept": "mail.kept.text", "undone": "mail.undone.text", "step-until": "mail.step.until.text",
-	"step-always": "mail.step.always.text", "role": "mail.role.text", "test": "mail.test.text",
+	"step-always": "mail.step.always.text", "operator-role": "mail.operator.role.text", "test": "mail.test.text",
+	"invited":           "mail.invited.text",
+	"operator-disabled": "mail.operator.disabled.text", "operator-enabled": "mail.operator.enabled.text",
+	"operator-deleted": "mail.operator.deleted.text", "operator-renamed": "mail.operator.renamed.text",
+	"operator-groups": "mail.operator.groups.text", "operator-session": "mail.operator.session.text",
+	"operator-sessions": "mail.operator.sessions.text", "operator-device": "mail.operator.device.text",
+	"operator-devices": "mail.operator.devices.text", "operator-methods": "mail.operator.methods.text",
+	"operator-removed": "mail.operator.removed.text", "operator-email": "mail.operator.email.text",
+	"operator-address": "mail.operator.address.text", "operator-reset": "mail.operator.reset.text",
+	"operator-kept": "mail.operator.kept.text",
 }
 
 // storyMail returns a mail with values as they come in real life.
@@ -35,7 +44,7 @@ func storyMail(lang, key string, brand brand.Brand) delivery.Message {
 		code = "7KQ2-M9XPA-3HVTN"
 	case "mail.email.text":
 		what = "jane.doe@example.org"
-	case "mail.role.text":
+	case "mail.operator.role.text":
 		what = w.Translate("role.helpdesk")
 	case "mail.trusted.text":
 		what = w.Translate("trust.label", "Count", 30)
@@ -49,7 +58,7 @@ func storyMail(lang, key string, brand brand.Brand) delivery.Message {
 			"Site", "Example & Söhne", "URL", "https://signin.example.com", "Query", "", "Token", token, "What", what, "Count", 7,
 			"Valid", w.Translate("mail.minutes", "Count", 15), "Until", until,
 			"When", w.FormatTime(now), "Browser", w.Translate("browser.on", "Browser", "Firefox", "System", "Windows"),
-			"Address", "203.0.113.5")
+			"Address", "203.0.113.5", "Who", w.Translate("mail.operator.name", "Name", "root"))
 	}
 	subject := strings.TrimSuffix(key, "text") + "subject"
 	if strings.HasPrefix(key, "mail.code.") {

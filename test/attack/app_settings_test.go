@@ -177,7 +177,7 @@ func TestNobodyChoosesAMappedName(t *testing.T) {
 			{{}, {}}, {{"Editors"}, {}}, {{"editors", "EDITORS"}, {}}, {{"wiki editors"}, {"Editors"}},
 			{{"wiki editors", "Editors", "staff"}, {"staff", "Editors"}}, {{"Wiki Editors"}, {"Wiki Editors"}},
 		} {
-			if err := h.SetGroups(h.T.Context(), live.AnnaEmail, row[0]); err != nil {
+			if err := h.SetGroups(h.T.Context(), twostep.By{}, live.AnnaEmail, row[0]); err != nil {
 				h.T.Fatal(err)
 			}
 			s := h.tokensOf(anna, secret, "scope", "openid email profile groups")

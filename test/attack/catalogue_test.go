@@ -14,7 +14,7 @@ import (
 // later are the reasons why an attack has no test yet. Whoever builds one of these things
 // removes its reason here, and TestCatalogue then names the rows that need tests.
 var later = map[string]string{
-	"admin":    "there are no pages for operators",
+	"admin":    "there is no set-up page: a command makes the first operator",
 	"always":   "the product has no such thing: email is always on, there are no user names, no CAPTCHAs and no voice calls",
 	"clock":    "a wrong clock is refused, and one that jumps for less than a minute does no harm; sim/ is where the rest will be tried",
 	"load":     "it is tried under load in sim/ and bench/",

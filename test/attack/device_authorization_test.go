@@ -404,12 +404,12 @@ func TestDeviceNeedsWhatTheAppRequires(t *testing.T) {
 		h.wantDeviceError("refused before the proof", h.pollLater("bank", s.text("device_code")), "access_denied")
 
 		// The group is taken away between the answer and the poll.
-		if err := h.SetGroups(h.T.Context(), live.AnnaEmail, []string{"members"}); err != nil {
+		if err := h.SetGroups(h.T.Context(), twostep.By{}, live.AnnaEmail, []string{"members"}); err != nil {
 			h.T.Fatal(err)
 		}
 		s = h.startDevice("club")
 		h.wantRedirect(h.allow(anna, h.enter(anna, s.text("user_code"))), "/device/allowed")
-		if err := h.SetGroups(h.T.Context(), live.AnnaEmail, nil); err != nil {
+		if err := h.SetGroups(h.T.Context(), twostep.By{}, live.AnnaEmail, nil); err != nil {
 			h.T.Fatal(err)
 		}
 		h.wantDeviceError("no longer a member", h.poll("club", s.text("device_code")), "invalid_grant")

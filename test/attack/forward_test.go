@@ -295,7 +295,7 @@ func TestForwardAuthEndsWithTheSession(t *testing.T) {
 		"sign-out":   func(h *server, v *proxiedUser) { h.post(v.person, "/signout", "") },
 		"everywhere": func(h *server, v *proxiedUser) { h.post(v.person, "/settings/sessions/end", "") },
 		"disabled": func(h *server, v *proxiedUser) {
-			if err := h.Disable(t.Context(), live.AnnaEmail); err != nil {
+			if err := h.Disable(t.Context(), twostep.By{}, live.AnnaEmail); err != nil {
 				t.Error(err)
 			}
 		},
@@ -397,7 +397,7 @@ func TestSignOutEverywhereReachesOtherServers(t *testing.T) {
 func TestAppCookiesWorkAtTheirHostOnly(t *testing.T) {
 	t.Parallel()
 	withForwardAuth(t, func(h *server, anna *proxiedUser) {
-		if err := h.SetGroups(t.Context(), live.AnnaEmail, []string{"staff"}); err != nil {
+		if err := h.SetGroups(t.Context(), twostep.By{}, live.AnnaEmail, []string{"staff"}); err != nil {
 			t.Fatal(err)
 		}
 		for _, host := range []string{wiki, payroll, guests} {
@@ -497,7 +497,7 @@ func TestForwardAuthEnforcesGroupsLevelAndAge(t *testing.T) {
 		anna.wantRefused("no group", anna.open(payroll, "/"), http.StatusForbidden)
 		h.wantStatus(anna.open(wiki, "/"), http.StatusOK)
 		set := func(groups ...string) {
-			if err := h.SetGroups(t.Context(), live.AnnaEmail, groups); err != nil {
+			if err := h.SetGroups(t.Context(), twostep.By{}, live.AnnaEmail, groups); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -477,7 +477,7 @@ func TestAuthorizationCodeEndsWithItsSession(t *testing.T) {
 			"signed out":            func(b *live.Browser) { b.Post("/signout") },
 			"signed out everywhere": func(b *live.Browser) { b.Post("/settings/sessions/end") },
 			"disabled": func(*live.Browser) {
-				if err := h.Disable(h.T.Context(), live.AnnaEmail); err != nil {
+				if err := h.Disable(h.T.Context(), twostep.By{}, live.AnnaEmail); err != nil {
 					h.T.Error(err)
 				}
 			},
@@ -492,7 +492,7 @@ func TestAuthorizationCodeEndsWithItsSession(t *testing.T) {
 			if s := h.userinfo(live.text("access_token")); s.status != http.StatusUnauthorized {
 				h.T.Errorf("%s: the token is worth %d", what, s.status)
 			}
-			_ = h.Enable(h.T.Context(), "anna@example.com")
+			_ = h.Enable(h.T.Context(), twostep.By{}, "anna@example.com")
 		}
 	})
 }

@@ -31,6 +31,7 @@ func (h *server) operatorRoutes(ids map[string]string) (list []operatorRoute) {
 		for folder, id := range ids {
 			path = strings.Replace(path, folder+"{id}", folder+id, 1)
 		}
+		path = strings.Replace(path, "{item}", "nothing", 1)
 		i := slices.IndexFunc(inventory, func(one route) bool { return one.pattern == r.Pattern })
 		if i < 0 {
 			continue // TestEveryRouteIsListed says so
@@ -72,7 +73,7 @@ func TestOperatorsPagesNeedRoleAndProof(t *testing.T) {
 		}
 		anna := h.annaSignedIn()
 		h.addApp(anna)
-		h.must(h.SetRole(h.T.Context(), live.AnnaEmail, twostep.RoleOperator, false))
+		h.must(h.SetRole(h.T.Context(), twostep.By{}, live.AnnaEmail, twostep.RoleOperator))
 		byEmail := h.annaSignedIn() // she has an app
 		pending := h.Browser()
 		h.passwordStep(pending, "role@example.com", benPassword)
@@ -113,6 +114,108 @@ func TestOperatorsPagesNeedRoleAndProof(t *testing.T) {
 	}, allMethods(p))
 }
 
+// The help desk changes an account with a role, somebody changes their own account, or an auditor changes anything.
+func TestRolesLimitWhatIsDoneToPeople(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
+		byRole := map[string]*live.Browser{}
+		ids := map[string]string{}
+		for _, role := range allRoles {
+			byRole[role] = h.withRole(role)
+			ids[role] = h.value("SELECT id FROM accounts WHERE role = '" + role + "' AND email LIKE 'role%'")
+		}
+		before := h.value("SELECT COUNT(*) FROM accounts WHERE disabled_at = 0")
+		for _, r := range (&admin.Handlers{}).Routes() {
+			method, path, _ := strings.Cut(r.Pattern, " ")
+			if method != http.MethodPost || !strings.HasPrefix(path, "/admin/people/{id}/") || strings.HasSuffix(path, "/export") {
+				continue
+			}
+			i := slices.IndexFunc(inventory, func(one route) bool { return one.pattern == r.Pattern })
+			for _, role := range allRoles[1:] {
+				for _, target := range allRoles {
+					allowed := target != role && (role == twostep.RoleOperator || role == twostep.RoleHelpdesk && target == "" && slices.Contains(r.Roles, role))
+					if allowed {
+						continue
+					}
+					for _, m := range []string{http.MethodGet, http.MethodPost} {
+						body := inventory[i].form
+						if m == http.MethodGet {
+							body = ""
+						}
+						to := strings.NewReplacer("{id}", ids[target], "{item}", "nothing").Replace(path)
+						h.wantStatus(h.requestRoute(byRole[role], operatorRoute{method: m, path: to, form: body}), http.StatusNotFound)
+					}
+				}
+			}
+		}
+		if after := h.value("SELECT COUNT(*) FROM accounts WHERE disabled_at = 0"); after != before {
+			h.T.Errorf("%s of %s accounts are left", after, before)
+		}
+	})
+}
+
+// An operator does what each page of a person offers. The person hears of each, the event names the operator, and what
+// was done is done.
+func TestOperatorsHelpPeople(t *testing.T) {
+	t.Parallel()
+	p := &phone{}
+	eachDatabase(t, func(h *server) {
+		b := h.withRole(twostep.RoleOperator)
+		me := h.value("SELECT id FROM accounts WHERE role = 'operator'")
+		anna := h.annaSignedIn()
+		secret := h.addApp(anna)
+		id := h.value("SELECT id FROM accounts WHERE email = 'anna@example.com'")
+		do := func(name, form, kind string) {
+			h.T.Helper()
+			h.WaitForOutbox()
+			mails := h.Mail.Len()
+			path := "/admin/people/" + id + "/" + name
+			h.wantStatus(b.Get(path), http.StatusOK)
+			a := h.post(b, path, form)
+			if a.StatusCode != http.StatusSeeOther || !strings.Contains(a.Header.Get("Location"), "done="+strings.Split(name, "/")[0]) {
+				h.T.Errorf("%s: %d to %q\n%.500s", name, a.StatusCode, a.Header.Get("Location"), a.Body)
+			}
+			h.WaitForOutbox()
+			if h.Mail.Len() == mails {
+				h.T.Errorf("%s: nobody was told", name)
+			}
+			events, err := h.AuditEvents(h.T.Context(), twostep.AuditFilter{Kinds: []string{kind}, Limit: 1})
+			if err != nil || len(events) != 1 || events[0].ActorType != "operator" || events[0].ActorID != me || events[0].Account != id {
+				h.T.Errorf("%s: %v %+v", name, err, events)
+			}
+		}
+		export := h.wantStatus(b.Post("/admin/people/"+id+"/export"), http.StatusOK)
+		for _, page := range []string{export.Body, h.wantStatus(b.Get("/admin/people/"+id), http.StatusOK).Body} {
+			for _, hidden := range []string{secret, live.AnnaPassword, "argon2", h.cookie(anna, "session")} {
+				if strings.Contains(page, hidden) {
+					h.T.Errorf("an operator sees %q", hidden)
+				}
+			}
+		}
+		do("rename", "name=Anne&given_name=&family_name=", "name.changed")
+		do("groups", "groups=staff%2C+wiki", "account.groups_changed")
+		do("role", "role=auditor", "account.role_changed")
+		do("role", "role=", "account.role_changed")
+		do("reset-link", "", "password.reset_requested")
+		do("email", "email=anne%40example.net", "email.change_proposed")
+		do("end-session/"+h.value("SELECT id FROM sessions WHERE account_id = '"+id+"' LIMIT 1"), "", "session.ended")
+		do("forget-devices", "", "devices.forgotten")
+		do("remove-method/"+h.value("SELECT id FROM factors WHERE account_id = '"+id+"'"), "", "factor.removed")
+		do("sign-out", "", "sessions.ended")
+		do("disable", "", "account.disabled")
+		do("enable", "", "account.enabled")
+		if got := h.value("SELECT name || ' ' || group_names FROM accounts WHERE id = '" + id + "'"); got != "Anne staff,wiki" {
+			h.T.Errorf("name and groups: %q", got)
+		}
+		a := h.post(b, "/admin/people/"+id+"/delete", "")
+		h.wantRedirect(a, "/admin/people?done=delete")
+		if n := h.value("SELECT COUNT(*) FROM accounts WHERE id = '" + id + "'"); n != "0" {
+			h.T.Error("the account is still there")
+		}
+		h.wantStatus(b.Get("/admin/people/"+id), http.StatusNotFound)
+	}, allMethods(p))
+}
+
 // at reports whether an answer redirects to one of the paths.
 func at(a live.Answer, paths ...string) bool {
 	return slices.ContainsFunc(paths, func(p string) bool { return strings.HasPrefix(a.Header.Get("Location"), p) })
@@ -140,7 +243,7 @@ func (h *server) must(err error) {
 func TestTrustOpensNoOperatorsPage(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(h *server) {
-		h.must(h.SetRole(h.T.Context(), live.AnnaEmail, twostep.RoleOperator, false))
+		h.must(h.SetRole(h.T.Context(), twostep.By{}, live.AnnaEmail, twostep.RoleOperator))
 		b := h.Browser()
 		code := b.Password()
 		h.wantRedirect(b.Post("/signin/verify", "code", code, "trust", "1"), "/settings")
@@ -174,13 +277,13 @@ func TestTwinsOfOperatorsPagesDoNotExist(t *testing.T) {
 func TestRoleEndsWithTheNextRequest(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(h *server) {
-		h.must(h.SetRole(h.T.Context(), live.AnnaEmail, twostep.RoleOperator, false))
+		h.must(h.SetRole(h.T.Context(), twostep.By{}, live.AnnaEmail, twostep.RoleOperator))
 		b := h.withRole(twostep.RoleHelpdesk)
 		h.wantStatus(b.Get("/admin"), http.StatusOK)
 		h.wantStatus(b.Get("/admin/keys"), http.StatusNotFound)
-		h.must(h.SetRole(h.T.Context(), "rolehelpdesk@example.com", twostep.RoleAuditor, false))
+		h.must(h.SetRole(h.T.Context(), twostep.By{}, "rolehelpdesk@example.com", twostep.RoleAuditor))
 		h.wantStatus(b.Get("/admin/keys"), http.StatusOK)
-		h.must(h.SetRole(h.T.Context(), "rolehelpdesk@example.com", "", false))
+		h.must(h.SetRole(h.T.Context(), twostep.By{}, "rolehelpdesk@example.com", ""))
 		h.wantStatus(b.Get("/admin"), http.StatusNotFound)
 		h.wantStatus(b.Get("/settings"), http.StatusOK)
 	})
@@ -191,16 +294,16 @@ func TestLastOperatorKeepsTheRole(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(h *server) {
 		h.addBen()
-		h.must(h.SetRole(h.T.Context(), live.AnnaEmail, twostep.RoleOperator, false))
+		h.must(h.SetRole(h.T.Context(), twostep.By{}, live.AnnaEmail, twostep.RoleOperator))
 		for _, role := range []string{"", twostep.RoleHelpdesk} {
-			if err := h.SetRole(h.T.Context(), live.AnnaEmail, role, false); !errors.Is(err, twostep.ErrLastOperator) {
+			if err := h.SetRole(h.T.Context(), twostep.By{}, live.AnnaEmail, role); !errors.Is(err, twostep.ErrLastOperator) {
 				h.T.Errorf("to %q: %v", role, err)
 			}
 		}
-		h.must(h.SetRole(h.T.Context(), benEmail, twostep.RoleOperator, false))
+		h.must(h.SetRole(h.T.Context(), twostep.By{}, benEmail, twostep.RoleOperator))
 		errs := make([]error, 2)
 		atOnce(2, func(i int) {
-			errs[i] = h.SetRole(h.T.Context(), []string{live.AnnaEmail, benEmail}[i], "", false)
+			errs[i] = h.SetRole(h.T.Context(), twostep.By{}, []string{live.AnnaEmail, benEmail}[i], "")
 		})
 		if (errs[0] == nil) == (errs[1] == nil) {
 			h.T.Errorf("both at once: %v", errs)
@@ -209,7 +312,7 @@ func TestLastOperatorKeepsTheRole(t *testing.T) {
 			h.T.Errorf("%s operators are left", n)
 		}
 		last := h.value("SELECT email FROM accounts WHERE role = 'operator'")
-		h.must(h.SetRole(h.T.Context(), last, "", true))
+		h.must(h.SetRole(h.T.Context(), twostep.By{Force: true}, last, ""))
 	})
 }
 

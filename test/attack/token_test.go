@@ -204,8 +204,8 @@ func (h *server) checkRefreshTokenEnds(a *apps) {
 			}
 		},
 		"disabled and enabled": func(*live.Browser) {
-			for _, change := range []func(context.Context, string) error{h.Disable, h.Enable} {
-				if err := change(h.T.Context(), live.AnnaEmail); err != nil {
+			for _, change := range []func(context.Context, twostep.By, string) error{h.Disable, h.Enable} {
+				if err := change(h.T.Context(), twostep.By{}, live.AnnaEmail); err != nil {
 					h.T.Error(err)
 				}
 			}

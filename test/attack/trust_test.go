@@ -179,8 +179,8 @@ func TestTrustEndsWithAccountChanges(t *testing.T) {
 			"signed out everywhere": func(b *live.Browser) { h.wantStatus(b.Post("/settings/sessions/end"), http.StatusSeeOther) },
 			"forgotten":             func(b *live.Browser) { h.wantStatus(b.Post("/settings/devices/forget"), http.StatusSeeOther) },
 			"disabled for a time": func(*live.Browser) {
-				for _, change := range []func(context.Context, string) error{h.Disable, h.Enable} {
-					if err := change(h.T.Context(), live.AnnaEmail); err != nil {
+				for _, change := range []func(context.Context, twostep.By, string) error{h.Disable, h.Enable} {
+					if err := change(h.T.Context(), twostep.By{}, live.AnnaEmail); err != nil {
 						h.T.Fatal(err)
 					}
 				}

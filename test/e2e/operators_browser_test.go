@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"twostep.example/twostep"
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/test/e2e/live"
@@ -78,7 +80,11 @@ func operatorsStory(b *tab, show func(string)) {
 			return send(ctx, m)
 		}
 	})
-	if err := s.SetRole(b.t.Context(), live.AnnaEmail, twostep.RoleOperator, false); err != nil {
+	if err := s.SetRole(b.t.Context(), twostep.By{}, live.AnnaEmail, twostep.RoleOperator); err != nil {
+		b.t.Fatal(err)
+	}
+	ben := twostep.AccountParams{Email: "ben@example.com", Name: "Ben Baker", Password: newPassword, Groups: []string{"staff", "wiki"}}
+	if err := s.CreateAccount(b.t.Context(), ben); err != nil {
 		b.t.Fatal(err)
 	}
 	history(s)
@@ -90,6 +96,40 @@ func operatorsStory(b *tab, show func(string)) {
 	show("admin-overview")
 	b.click("Last 30 days")
 	show("admin-overview-30")
+	b.click("People")
+	b.sees("ben@example.com")
+	show("admin-people")
+	b.click("Ben")
+	b.sees("Never signed in")
+	show("admin-person")
+	b.click("Change the role")
+	show("admin-role")
+	b.open("/admin/people")
+	b.click("Ben")
+	b.click("Delete the account")
+	show("admin-delete")
+	b.open("/admin/people?q=anna")
+	b.click("Anna")
+	b.sees("This is your own account.")
+	show("admin-person-self")
+	b.open("/admin/invitations")
+	show("admin-invitations-none")
+	b.click("Invite people")
+	b.do(chromedp.SetValue("#people", "eva@example.net, Eva Evans, staff\nanna@example.com\nnobody", chromedp.ByQuery))
+	b.click("Check the list")
+	b.sees("Nobody was invited.")
+	show("admin-invite-wrong")
+	b.do(chromedp.SetValue("#people", "eva@example.net, Eva Evans, staff\nfay@example.net", chromedp.ByQuery))
+	b.click("Check the list")
+	b.sees("People on the list: 2.")
+	show("admin-invite-preview")
+	b.click("Send the invitations")
+	b.sees("The invitations are on their way.")
+	show("admin-invitations")
+	b.click("Revoke")
+	show("admin-revoke")
+	b.click("Revoke")
+	b.sees("The invitation was revoked.")
 	b.click("Security events")
 	b.sees("session.created")
 	show("admin-audit")
@@ -124,7 +164,7 @@ func TestBrowserOperatorsInGerman(t *testing.T) {
 	t.Parallel()
 	b := browse(t, "", phone)
 	s := b.on(withSettings)
-	if err := s.SetRole(t.Context(), live.AnnaEmail, twostep.RoleOperator, false); err != nil {
+	if err := s.SetRole(t.Context(), twostep.By{}, live.AnnaEmail, twostep.RoleOperator); err != nil {
 		t.Fatal(err)
 	}
 	b.signIn(s)

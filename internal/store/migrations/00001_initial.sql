@@ -29,11 +29,25 @@ CREATE TABLE accounts (
 	created_at              BIGINT NOT NULL,
 	group_names             TEXT NOT NULL,          -- separated by commas
 	frozen_until            BIGINT NOT NULL,        -- when the last requested undo takes effect; 0: none was requested
-	email_second_step       TEXT NOT NULL           -- '' as the site has it; until-another: no codes by email beside another method
+	email_second_step       TEXT NOT NULL,          -- '' as the site has it; until-another: no codes by email beside another method
+	last_sign_in_at         BIGINT NOT NULL         -- a little behind: TouchAccounts sets it from the events
 );
 
 CREATE INDEX accounts_role ON accounts (role) WHERE role <> '';
 CREATE INDEX accounts_former_password ON accounts (former_password_until) WHERE former_password_until > 0;
+CREATE INDEX accounts_created ON accounts (created_at, id);
+CREATE INDEX accounts_last_sign_in ON accounts (last_sign_in_at, id);
+CREATE INDEX accounts_disabled ON accounts (disabled_at, id) WHERE disabled_at > 0;
+CREATE INDEX accounts_frozen ON accounts (frozen_until, id) WHERE frozen_until > 0;
+
+-- By what an operator finds an account: its groups, and the beginnings of its address and of each word of its names.
+CREATE TABLE account_keys (
+	kind       TEXT NOT NULL,                       -- group, text
+	key        BYTEA NOT NULL,                      -- bytes, which both databases sort alike; text: in lower case
+	account_id TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+	PRIMARY KEY (kind, key, account_id)
+);
+CREATE INDEX account_keys_account ON account_keys (account_id, kind, key);
 
 -- One attempt to authenticate: a sign-in, a step-up, or the verification of a new factor.
 CREATE TABLE attempts (
@@ -139,24 +153,27 @@ CREATE INDEX sessions_expires ON sessions (expires_at);
 -- A link sent by email.
 CREATE TABLE email_links (
 	token_hash  BYTEA PRIMARY KEY,
-	purpose     TEXT NOT NULL,                       -- invite, signup, reset, undo, exists, decoy
+	purpose     TEXT NOT NULL,                       -- invite, signup, reset, address, undo, exists, decoy
 	email       TEXT NOT NULL,                       -- canonical form; undo: of the account before the change
-	account_id  TEXT NOT NULL,                       -- reset, undo
+	account_id  TEXT NOT NULL,                       -- reset, address, undo
 	factor_id   TEXT NOT NULL,                       -- undo: the factor to remove; '' to restore the address
 	replaced    BYTEA NOT NULL,                      -- undo: the factor to restore, as JSON with a sealed body; empty: none
 	due_at      BIGINT NOT NULL,                     -- undo: when it takes effect; 0: it was not requested
-	language    TEXT NOT NULL,                       -- undo: of the person who requested it, for the messages at due_at
+	language    TEXT NOT NULL,                       -- undo: of the person who requested it, for the messages at due_at; invite: of the mail
 	name        TEXT NOT NULL,
 	given_name  TEXT NOT NULL,
 	family_name TEXT NOT NULL,
 	role        TEXT NOT NULL,                       -- invite: of the account that is created
-	epoch       BIGINT NOT NULL,                     -- reset: of the account, when the link was made
+	group_names TEXT NOT NULL,                       -- invite: separated by commas
+	epoch       BIGINT NOT NULL,                     -- reset, address: of the account, when the link was made
 	created_at  BIGINT NOT NULL,
 	expires_at  BIGINT NOT NULL,
 	used_at     BIGINT NOT NULL
 );
 CREATE INDEX email_links_expires ON email_links (expires_at);
-CREATE INDEX email_links_undo ON email_links (account_id, created_at) WHERE purpose = 'undo';
+CREATE INDEX email_links_account ON email_links (account_id, created_at);
+CREATE INDEX email_links_email ON email_links (email, purpose);
+CREATE INDEX email_links_invite ON email_links (created_at, email) WHERE purpose = 'invite';
 CREATE INDEX email_links_due ON email_links (due_at) WHERE due_at > 0 AND used_at = 0;
 
 -- Kinds of security events and types of actors. A number never changes.
@@ -180,7 +197,8 @@ INSERT INTO audit_terms (id, term) VALUES
 	(54, 'consent.given'), (55, 'consent.denied'), (56, 'consent.withdrawn'), (57, 'access.denied'),
 	(58, 'grant.created'), (59, 'grant.ended'), (60, 'authorization_code.reused'), (61, 'user_code.rejected'),
 	(62, 'refresh_token.reused'), (63, 'signing_key.created'), (64, 'backup.restored'), (65, 'events.omitted'), (66, 'account.role_changed'),
-	(67, 'delivery.tested');
+	(67, 'delivery.tested'), (68, 'account.deleted'), (69, 'account.exported'), (70, 'invitation.revoked'),
+	(71, 'email.change_proposed');
 
 -- The browsers that security events name.
 CREATE TABLE audit_browsers (

@@ -1,0 +1,49 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+const (
+	// exportTimeout is how long an export may take.
+	exportTimeout = 10 * time.Minute
+	// exportPage is how many rows an export reads at once; it needs no more memory than these.
+	exportPage = 1000
+)
+
+// stream sends a file that is read page by page: next reads a page and returns what writes it, and whether more follow. An
+// error after the first page aborts the response, so that nobody takes a part for the whole.
+func stream(
+	w http.ResponseWriter, r *http.Request, kind, file string,
+	next func(ctx context.Context, first bool) (write func() error, more bool, err error),
+) error {
+	// A request may take 10 seconds. A client that has gone ends this with the next page.
+	ctx, stop := context.WithTimeout(context.WithoutCancel(r.Context()), exportTimeout)
+	defer stop()
+	// The limit of the server is for pages. A writer that has no limit returns an error.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(exportTimeout))
+	for first := true; ; first = false {
+		write, more, err := next(ctx, first)
+		if first && err != nil {
+			return err
+		}
+		if first {
+			w.Header().Set("Content-Type", kind)
+			w.Header().Set("Content-Disposition", `attachment; filename="`+file+`"`)
+			if r.Method == http.MethodHead {
+				return nil
+			}
+		}
+		if err == nil {
+			err = write()
+		}
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		if !more {
+			return nil
+		}
+	}
+}
