@@ -21,7 +21,8 @@ type inviteSendCommand struct {
 	Given     string   `name:"given-name" placeholder:"NAME" help:"First name, for apps that want it separately"`
 	Family    string   `name:"family-name" placeholder:"NAME" help:"Last name, for apps that want it separately"`
 	Group     []string `placeholder:"GROUP" help:"Put the account into this group; may be repeated"`
-	Operator  bool     `help:"Mark the account as an operator"`
+	Operator  bool     `xor:"role" help:"Give the account the role operator"`
+	Role      string   `xor:"role" placeholder:"ROLE" enum:",operator,helpdesk,auditor" default:"" help:"Give the account a role on the operators' pages: operator, helpdesk or auditor"`
 	File      string   `placeholder:"FILE" help:"Invite all people of this CSV file, with a line ADDRESS,NAME,GROUP,… for each; - is standard input"`
 	SkipWrong bool     `name:"skip-wrong" help:"With --file, leave out the lines that are wrong; otherwise nobody is invited if a line is wrong"`
 	Print     bool     `help:"Print the links instead of sending them by email; treat each as a secret"`
@@ -128,11 +129,12 @@ func (c *inviteSendCommand) people() ([]person, error) {
 	}
 	if c.File == "" {
 		return []person{{twostep.AccountParams{
-			Email: c.Email, Name: c.Name, GivenName: c.Given, FamilyName: c.Family, Operator: c.Operator, Groups: c.Group,
+			Email: c.Email, Name: c.Name, GivenName: c.Given, FamilyName: c.Family, Operator: c.Operator, Role: c.Role,
+			Groups: c.Group,
 		}, 0}}, nil
 	}
-	if c.Name != "" || c.Given != "" || c.Family != "" || c.Operator {
-		return nil, errors.New("with --file the names are in the file, and nobody is an operator: leave out --name and --operator")
+	if c.Name != "" || c.Given != "" || c.Family != "" || c.Operator || c.Role != "" {
+		return nil, errors.New("with --file the names are in the file, and nobody gets a role: leave out --name, --operator and --role")
 	}
 	file := os.Stdin
 	if c.File != "-" {
@@ -215,11 +217,11 @@ func (c *inviteListCommand) Run(ctx context.Context, to console, from *settingSo
 					Email     string   `json:"email"`
 					Name      string   `json:"name"`
 					State     string   `json:"state"`
-					Operator  bool     `json:"operator"`
+					Role      string   `json:"role"`
 					Groups    []string `json:"groups"`
 					InvitedAt string   `json:"invited_at"`
 					ExpiresAt string   `json:"expires_at"`
-				}{i.Email, i.Name, string(state), i.Operator, append([]string{}, i.Groups...), when(i.InvitedAt), when(i.ExpiresAt)})
+				}{i.Email, i.Name, string(state), i.Role, append([]string{}, i.Groups...), when(i.InvitedAt), when(i.ExpiresAt)})
 				if err != nil {
 					return err
 				}

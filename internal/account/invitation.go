@@ -200,7 +200,9 @@ func (i Invitation) Cursor() InvitationCursor {
 }
 
 // ParseInvitationCursor parses the result of InvitationCursor.String. It reports false if text is not valid.
-func ParseInvitationCursor(text string) (c InvitationCursor, ok bool) { return store.ParseInvitationCursor(text) }
+func ParseInvitationCursor(text string) (c InvitationCursor, ok bool) {
+	return store.ParseInvitationCursor(text)
+}
 
 // OpenInvitation returns the invitation of an address that was not used, for operators. It returns ErrNoInvitation.
 func (a *Accounts) OpenInvitation(ctx context.Context, email string) (i Invitation, err error) {

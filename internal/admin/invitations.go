@@ -27,8 +27,9 @@ type invitationRow struct {
 	account.Invitation
 	State   string // text key
 	RoleKey string
-	Open    bool // it can be sent again and revoked
-	Query   string
+	Open    bool   // it can be sent again and revoked
+	Resend  string // URL
+	Revoke  string // URL
 	Groups  string
 }
 
@@ -48,8 +49,9 @@ func (s *Handlers) showInvitations(w http.ResponseWriter, r *http.Request, who o
 		state := i.State(s.Pages.CurrentTime())
 		p.Invitations = append(p.Invitations, invitationRow{
 			Invitation: i, State: "admin.invitation." + string(state), RoleKey: roleKey(i.Role),
-			Open:  state != account.InvitationJoined && (i.Role == "" || who.may(onlyMaster)),
-			Query: url.Values{"email": {i.Email}}.Encode(), Groups: strings.Join(i.Groups, ", "),
+			Open:   state != account.InvitationJoined && (i.Role == "" || who.may(onlyMaster)),
+			Resend: address("/admin/invitations/resend", url.Values{"email": {i.Email}}),
+			Revoke: address("/admin/invitations/revoke", url.Values{"email": {i.Email}}), Groups: strings.Join(i.Groups, ", "),
 		})
 	}
 	return s.Pages.Render(w, r, newView("invitations", "admin.invitations.title", p))

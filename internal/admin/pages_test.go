@@ -102,7 +102,7 @@ func stories(lang string) map[string]render.View {
 			Roles:  []roleChoice{{"", "role.none", "admin.role.none", true}, {"operator", "role.operator", "admin.role.operator", false}}, Danger: true}),
 		"invitations": newView("invitations", "admin.invitations.title", invitationsPage{frame: f, Next: "/x", Invitations: slices.Repeat([]invitationRow{{
 			Invitation: account.Invitation{Email: "jane.doe@example.com", Name: "<script>", InvitedAt: now}, State: "admin.invitation.pending", Open: true,
-			Query: "email=jane.doe%40example.com", Groups: "staff"}}, invitationsShown)}),
+			Resend: "/admin/invitations/resend?email=jane.doe%40example.com", Revoke: "/x", Groups: "staff"}}, invitationsShown)}),
 		"invite":         newView("invite", "admin.invite.title", invitePage{frame: f, Text: "<script>", Groups: true, Wrong: []lineProblem{{3, "<b>x", "problem.email"}}}),
 		"invite-preview": newView("invite", "admin.invite.title", invitePage{frame: f, Text: "<script>", Preview: []account.NewAccount{{Email: "a@example.com", Name: "<b>x"}}}),
 		"settings":       newView("settings", "admin.settings.title", settingsPage{f, sectionsOf([]Setting{{"site", "<b>x", "a:1"}, {"smtp.host", "", ""}})}),
