@@ -11,6 +11,7 @@ import (
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/directory"
 	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/seal"
 )
 
 // By is the operator who makes a change. Each change is recorded as an event, and the person gets an email that says
@@ -235,3 +236,7 @@ func (s *Server) Now() time.Time { return s.now() }
 // ServerIsRunning reports whether another process serves people with the database, and sends the emails of the outbox.
 // known is false for PostgreSQL, where it cannot tell.
 func (s *Server) ServerIsRunning() (running, known bool) { return s.store.IsServed() }
+
+// AddKey puts a new key in front of a key file (Options.KeyFile). A Server that opens it afterwards encrypts with the new
+// key, and decrypts with all of them. AddKey replaces the file; the new one belongs to the user of the process.
+func AddKey(keyFile string) error { return seal.AddKey(keyFile) }

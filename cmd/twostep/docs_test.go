@@ -174,6 +174,9 @@ func (d *docChecker) checkCommands(line string, sentence bool) (wrong []string) 
 			}
 			node, words = node.Children[i], words[1:]
 		}
+		if node.DefaultCmd != nil && len(words) > 0 && words[0] != "--help" {
+			node = node.DefaultCmd
+		}
 		if node.Type != kong.CommandNode || len(node.Children) > 0 && len(words) > 0 && words[0] != "--help" {
 			if sentence || len(words) > 0 {
 				wrong = append(wrong, fmt.Sprintf("there is no command twostep %s", strings.Join(words, " ")))

@@ -126,6 +126,9 @@ type commands struct {
 	Device struct {
 		Forget deviceForgetCommand `cmd:"" help:"Remove trust from one device or all devices of an account" example:"twostep device forget anna@example.com"`
 	} `cmd:"" help:"Manage trusted devices"`
+	Key struct {
+		Rotate keyRotateCommand `cmd:"" help:"Put a new key in front of the key file" example:"twostep key rotate --config /etc/twostep/twostep.toml"`
+	} `cmd:"" help:"Manage the key file"`
 	Mail struct {
 		Test mailTestCommand `cmd:"" help:"Send a test message by email" example:"twostep mail test anna@example.com"`
 	} `cmd:"" help:"Test emails"`

@@ -102,3 +102,34 @@ func syncDir(folder string) error {
 	}
 	return errors.Join(d.Sync(), d.Close())
 }
+
+// AddKey puts a new key in front of the file at path, so that a program that loads it afterwards encrypts with it. The
+// other keys stay: they decrypt what they have encrypted. AddKey replaces the file atomically; the new one belongs to the
+// user of the process. If two processes do it at once, one returns an error, and no key is lost.
+func AddKey(path string) error {
+	text, err := readKeyFile(path)
+	if err == nil {
+		_, err = ParseKeyRing(text)
+	}
+	if err != nil {
+		return fmt.Errorf("seal: add key to %s: %w", path, err)
+	}
+	fresh := path + ".new"
+	f, err := os.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("seal: add key: %w", err)
+	}
+	if text, err = readKeyFile(path); err == nil { // another process may have added one before ours began
+		_, err = f.WriteString(NewKeyLine() + "\n" + text)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(fresh, path)
+	}
+	if err != nil {
+		return fmt.Errorf("seal: add key: %w", errors.Join(err, os.Remove(fresh)))
+	}
+	return syncDir(filepath.Dir(path))
+}

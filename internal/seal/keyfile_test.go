@@ -1,6 +1,8 @@
 package seal
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -153,5 +155,40 @@ func TestKeyFileCreatedOnceByProcesses(t *testing.T) {
 		if want := "fingerprint=" + k.Fingerprint(); out != want {
 			t.Errorf("got %q, want %q", out, want)
 		}
+	}
+}
+
+// A new key comes first, the old ones stay, and an interrupted change is not overwritten.
+func TestAddKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys")
+	before, _, err := CreateKeyRing(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed := before.Seal("a test", []byte("secret"))
+	if err := AddKey(path); err != nil {
+		t.Fatal(err)
+	}
+	after, err := LoadKeyRing(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := after.Open("a test", sealed); err != nil || string(plain) != "secret" {
+		t.Errorf("the old key: %q, %v", plain, err)
+	}
+	if _, err := before.Open("a test", after.Seal("a test", []byte("secret"))); err == nil {
+		t.Error("the new key is not the first")
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	if err := os.WriteFile(path+".new", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := AddKey(path); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("another process adds one: %v", err)
+	}
+	if err := AddKey(filepath.Join(t.TempDir(), "keys")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no file: %v", err)
 	}
 }

@@ -92,7 +92,8 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		// Only a link and a proof of before the change, or the end of the freeze, undo a change.
 		"undoChange":      {"internal/enroll/undo.go ApplyDueUndos", "internal/enroll/undo.go Undo"},
 		"FinishUndo":      {"internal/enroll/undo.go endLaterLinks", "internal/enroll/undo.go resendUndoLinks", "internal/enroll/undo.go undoChange"},
-		"CancelUndos":     {"internal/enroll/undo.go Object"},
+		"CancelUndos":     {"internal/enroll/operator.go keepChanges"},
+		"keepChanges":     {"internal/enroll/operator.go EndFreeze", "internal/enroll/undo.go Object"},
 		"RequestUndo":     {"internal/enroll/undo.go freeze"},
 		"verifyPassword":  {"internal/signin/signin.go ChangePassword", "internal/signin/signin.go StepUp"},
 		"ComparePassword": {"internal/signin/signin.go verifyPassword"},
@@ -142,24 +143,38 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		"RecordDeliveryReceipt": {"receipts.go receipts"},
 		// Whatever raises the epoch ends trust, and only a full proof begins it.
 		"EndTrust": {
-			"internal/account/password.go ResetPassword",
-			"internal/account/trust.go ForgetDevices", "internal/account/trust.go setDisabled",
-			"internal/challenge/prove.go notifyBackupUsed", "internal/device/trusted.go RevokeAllDevices",
-			"internal/enroll/undo.go undoChange",
-			"internal/session/session.go EndAll", "internal/session/session.go EndOthers",
+			"internal/account/operator.go setDisabled", "internal/account/password.go ResetPassword",
+			"internal/challenge/prove.go notifyBackupUsed", "internal/device/operator.go ForgetAllBy",
+			"internal/device/trusted.go RevokeAllDevices", "internal/enroll/operator.go ConfirmProposedEmail",
+			"internal/enroll/operator.go removeBy", "internal/enroll/undo.go undoChange",
+			"internal/session/operator.go EndAllBy", "internal/session/session.go EndAll", "internal/session/session.go EndOthers",
 			"internal/signin/signin.go ChangePassword",
 		},
-		// A person changes the name of their own account only.
-		"SetNames": {"internal/account/account.go ChangeNames"}, "ChangeNames": {"internal/web/name.go handleChangeName"},
+		// A person changes the name of their own account only, and an operator that of any.
+		"SetNames": {"internal/account/account.go ChangeNames", "internal/account/operator.go Rename"}, "ChangeNames": {"internal/web/name.go handleChangeName"},
 		"UpdateTrustEpoch": {"internal/account/trust.go EndTrust"},
-		"IncrementEpoch":   {"internal/session/session.go EndAll", "internal/session/session.go EndOthers"},
+		"IncrementEpoch": {
+			"internal/enroll/operator.go ConfirmProposedEmail", "internal/enroll/operator.go removeBy",
+			"internal/session/operator.go EndAllBy", "internal/session/session.go EndAll",
+			"internal/session/session.go EndOthers", "internal/store/account_list.go DeleteAccount",
+		},
+		// What only an operator may do, by a command.
+		"ChangeBy": {
+			"internal/account/operator.go Delete", "internal/account/operator.go Disable", "internal/account/operator.go Enable",
+			"internal/account/operator.go Rename", "internal/account/operator.go SetGroups", "internal/device/operator.go ForgetAllBy",
+			"internal/device/operator.go ForgetBy", "internal/enroll/operator.go removeBy", "internal/session/operator.go EndAllBy",
+			"internal/session/operator.go EndBy",
+		},
+		"SendLinkBy":    {"internal/account/operator.go SendPasswordReset", "internal/enroll/operator.go ProposeEmail"},
+		"DeleteAccount": {"cmd/twostep/account.go Run", "internal/account/operator.go Delete"},
+		"saveEmail":     {"internal/enroll/enroll.go save", "internal/enroll/operator.go ConfirmProposedEmail"},
 		// A code and a refresh token are used up in one place, and one place gives an app its code.
 		"UseAuthorizationCode": {"internal/grant/grant.go verifyAndConsumeCode"},
 		"UseToken":             {"internal/grant/token.go rotateRefreshToken"},
 		"Authorize":            {"internal/oidc/continue.go authorized"},
 		"IssueHostToken":       {"internal/forwardauth/callback.go handleCallback"},
-		"SetDisabled":          {"internal/account/trust.go setDisabled"},
-		"setDisabled":          {"internal/account/trust.go Disable", "internal/account/trust.go Enable"},
+		"SetDisabled":          {"internal/account/operator.go setDisabled"},
+		"setDisabled":          {"internal/account/operator.go Disable", "internal/account/operator.go Enable"},
 		"replaceRecords":       {"internal/device/device.go AddTrustedNetwork"},
 		"CreateTrustedNetwork": {"internal/device/device.go replaceRecords"},
 		"AddTrustedNetwork":    {"internal/challenge/prove.go registerDevice"},
@@ -244,6 +259,10 @@ var builtQueries = map[string]string{
 	"endSessions":         "adds a condition, which its callers must give as a constant",
 	"RevokeAll":           "each of a list of constants",
 	"changeInSteps":       "hands its statement on",
+	"ListAccounts":        "adds conditions and orders from constants, and numbers of placeholders",
+	"listFew":             "likewise",
+	"withAccountKeys":     "hands its statement on",
+	"DeleteAccount":       "each of a list of constants",
 	"ListAuditEvents":     "adds columns from a list of constants, and numbers of placeholders",
 	"AddToCounters":       "adds numbers of placeholders",
 	"CountFailedPassword": "adds numbers, and numbers of placeholders",
@@ -277,7 +296,7 @@ func TestQueriesAreConstants(t *testing.T) {
 					return true
 				}
 				query := call.Args[1]
-				if s.Sel.Name == "endEpoch" { // it takes the account first
+				if s.Sel.Name == "endEpoch" || s.Sel.Name == "withAccountKeys" { // it takes the account first
 					query = call.Args[2]
 				}
 				if isConstant(query, fixed) {
@@ -302,7 +321,7 @@ func TestQueriesAreConstants(t *testing.T) {
 
 // queryMethods take a statement, or a part of one.
 var queryMethods = []string{
-	"change", "must", "returning", "endEpoch", "endSession", "endSessions", "changeToken", "ExecContext", "QueryContext", "QueryRowContext",
+	"change", "must", "returning", "endEpoch", "withAccountKeys", "endSession", "endSessions", "changeToken", "ExecContext", "QueryContext", "QueryRowContext",
 }
 
 // addConstants adds the names of all constants of a file.
