@@ -10,6 +10,10 @@
 //	go run ./bench -create 1000000 -database /tmp/million/twostep.db
 //
 // creates a database of so many accounts, with its key file beside it or in -keys.
+//
+//	go run ./bench -of 1000000 -database /tmp/million/twostep.db
+//
+// measures only that database.
 package main
 
 import (
@@ -55,13 +59,21 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	quick := flag.Bool("quick", false, "leave out what takes long")
 	accounts := flag.Int("create", 0, "create a database of so many accounts, and measure nothing")
-	database := flag.String("database", "", "the database to create, which is empty: a file or a postgres:// URL")
+	existing := flag.Int("of", 0, "measure only a database of so many accounts, made with -create")
+	database := flag.String("database", "", "the database, which is empty for -create: a file or a postgres:// URL")
 	keys := flag.String("keys", "", "the directory of its key file; default: that of the database")
 	flag.Parse()
 	var err error
-	if *accounts > 0 {
-		err = population.Create(ctx, *database, cmp.Or(*keys, filepath.Dir(*database)), *accounts)
-	} else {
+	dir := cmp.Or(*keys, filepath.Dir(*database))
+	switch {
+	case *accounts > 0:
+		err = population.Create(ctx, *database, dir, *accounts)
+	case *existing > 0:
+		var g growth
+		if g, err = grow(ctx, *database, dir, *existing); err == nil {
+			err = show(g.items(g, ""))
+		}
+	default:
 		err = run(ctx, *quick)
 	}
 	stop()
