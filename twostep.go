@@ -26,6 +26,7 @@ import (
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/client"
+	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/fault"
 	"twostep.example/twostep/internal/forwardauth"
 	"twostep.example/twostep/internal/grant"
@@ -270,7 +271,8 @@ func (s *Server) deleteExpired(ctx context.Context, now time.Time) (int64, error
 	}
 	auditDays := time.Duration(max(s.options.AuditDays, leastAuditDays))
 	return s.store.DeleteExpired(ctx, store.Cutoffs{
-		Now: now, Ended: before(day), Trust: before(2 * trust.MaxTTL), Guesses: follows.Add(-odds.Year - day),
+		Now: now, Ended: before(day), Trust: before(2 * trust.MaxTTL),
+		Decisions: before(device.KeepDecisions), Guesses: follows.Add(-odds.Year - day),
 		Events: follows.Add(-auditDays * day),
 	})
 }

@@ -7,11 +7,12 @@ import (
 
 // Cutoffs are the times before which DeleteExpired deletes rows.
 type Cutoffs struct {
-	Now     time.Time // for rows that anybody can create, which are deleted when they expire
-	Ended   time.Time // for other rows that expired or ended
-	Trust   time.Time // for verified networks, trust decisions, and rejections of clients
-	Guesses time.Time // for guesses
-	Events  time.Time // for security events
+	Now       time.Time // for rows that anybody can create, which are deleted when they expire
+	Ended     time.Time // for other rows that expired or ended
+	Trust     time.Time // for verified networks, and rejections of clients
+	Decisions time.Time // for trust decisions
+	Guesses   time.Time // for guesses
+	Events    time.Time // for security events
 }
 
 // The steps of DeleteExpired. One statement deletes as many rows as take about stepTime, so that other writers do not
@@ -41,7 +42,7 @@ func (db *DB) DeleteExpired(ctx context.Context, old Cutoffs) (sum int64, err er
 		before time.Time
 	}{
 		{`DELETE FROM trust_decisions WHERE id IN
-			(SELECT id FROM trust_decisions WHERE decided_at < $1 LIMIT $2)`, old.Trust},
+			(SELECT id FROM trust_decisions WHERE decided_at < $1 LIMIT $2)`, old.Decisions},
 		{`DELETE FROM trusted_networks WHERE id IN
 			(SELECT id FROM trusted_networks WHERE verified_at < $1 LIMIT $2)`, old.Trust},
 		{`DELETE FROM devices WHERE id IN (SELECT id FROM devices WHERE expires_at < $1 LIMIT $2)`, old.Ended},

@@ -71,7 +71,7 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		},
 		"CreateBudgetEntry": func(d *db) error { return d.CreateBudgetEntry(ctx, store.BudgetEntry{ID: "y"}) },
 		"CreateTrustDecision": func(d *db) error {
-			return d.CreateTrustDecision(ctx, store.TrustDecision{ID: "y", AccountID: "x1", Body: x})
+			return no(d.CreateTrustDecision(ctx, store.TrustDecision{ID: "y", AccountID: "x1", Body: x}, 1))
 		},
 		"CreateDevice": func(d *db) error {
 			return d.CreateDevice(ctx, store.Device{ID: "y", Series: []byte("y"), Secret: x})

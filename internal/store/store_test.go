@@ -361,8 +361,8 @@ func TestDeleteExpired(t *testing.T) {
 	})
 }
 
-// Trusted networks and trust decisions are deleted at Cutoffs.Trust, and devices that have expired with all that refers
-// to them at Cutoffs.Ended.
+// Trusted networks are deleted at Cutoffs.Trust, trust decisions at Cutoffs.Decisions, and devices that have expired with
+// all that refers to them at Cutoffs.Ended.
 func TestDeleteExpiredTrust(t *testing.T) {
 	storetest.EachWay(t, func(t *testing.T, url string) {
 		db := storetest.Open(t, url)
@@ -382,8 +382,9 @@ func TestDeleteExpiredTrust(t *testing.T) {
 				Epoch: 1, Body: []byte("b"), VerifiedAt: at(10)}))
 			must(db.CreateTrustedNetwork(ctx, store.TrustedNetwork{ID: "late " + id, DeviceID: id, AccountID: "a",
 				Epoch: 1, Body: []byte("b"), VerifiedAt: at(20)}))
-			must(db.CreateTrustDecision(ctx, store.TrustDecision{ID: id, DecidedAt: at(int64(10 + 10*i)),
-				AccountID: "a", Reason: "none", Body: []byte("b")}))
+			_, err := db.CreateTrustDecision(ctx, store.TrustDecision{ID: id, DecidedAt: at(int64(10 + 10*i)),
+				AccountID: "a", Reason: "none", Body: []byte("b")}, 9)
+			must(err)
 		}
 		count := func(networks, decisions, devices, known int) {
 			t.Helper()
@@ -395,10 +396,13 @@ func TestDeleteExpiredTrust(t *testing.T) {
 				}
 			}
 		}
-		_, err := db.DeleteExpired(ctx, store.Cutoffs{Trust: at(10)})
+		_, err := db.DeleteExpired(ctx, store.Cutoffs{Trust: at(10), Decisions: at(10)})
 		must(err)
 		count(4, 2, 2, 2)
 		_, err = db.DeleteExpired(ctx, store.Cutoffs{Trust: at(20)})
+		must(err)
+		count(2, 2, 2, 2)
+		_, err = db.DeleteExpired(ctx, store.Cutoffs{Decisions: at(20)})
 		must(err)
 		count(2, 1, 2, 2)
 		_, err = db.DeleteExpired(ctx, store.Cutoffs{Ended: at(150)})
