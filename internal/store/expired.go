@@ -39,7 +39,7 @@ func nextStep(rows int64, took time.Duration) int64 {
 func (db *DB) DeleteExpired(ctx context.Context, old Cutoffs) (sum int64, err error) {
 	for _, one := range []struct {
 		query  string
-		before time.Time
+		before any // a time, or an id that contains one
 	}{
 		{`DELETE FROM trust_decisions WHERE id IN
 			(SELECT id FROM trust_decisions WHERE decided_at < $1 LIMIT $2)`, old.Decisions},
@@ -81,7 +81,9 @@ func (db *DB) DeleteExpired(ctx context.Context, old Cutoffs) (sum int64, err er
 		{`DELETE FROM outbox_messages WHERE id IN
 			(SELECT id FROM outbox_messages WHERE expires_at < $1 AND state <> 'waiting' LIMIT $2)`, old.Ended},
 		{`DELETE FROM audit_events WHERE id IN
-			(SELECT id FROM audit_events WHERE time < $1 ORDER BY time LIMIT $2)`, old.Events},
+			(SELECT id FROM audit_events WHERE id < $1 ORDER BY id LIMIT $2)`, firstEventID(old.Events)},
+		{`DELETE FROM audit_browsers WHERE id IN
+			(SELECT id FROM audit_browsers WHERE last_at < $1 LIMIT $2)`, old.Events.Add(-auditDay)},
 		{`DELETE FROM audit_counters WHERE (scope, ends_at) IN
 			(SELECT scope, ends_at FROM audit_counters WHERE ends_at < $1 ORDER BY ends_at LIMIT $2)`, old.Ended},
 	} {
@@ -93,8 +95,8 @@ func (db *DB) DeleteExpired(ctx context.Context, old Cutoffs) (sum int64, err er
 	return sum, nil
 }
 
-// changeInSteps runs a statement for rows before a time, with the limit $2, until it changes fewer.
-func (db *DB) changeInSteps(ctx context.Context, query string, before time.Time) (sum int64, err error) {
+// changeInSteps runs a statement for rows before a time or an id, with the limit $2, until it changes fewer.
+func (db *DB) changeInSteps(ctx context.Context, query string, before any) (sum int64, err error) {
 	for rows := int64(firstStep); ; {
 		began := time.Now()
 		n, err := db.change(ctx, query, before, rows)

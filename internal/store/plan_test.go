@@ -111,23 +111,33 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		},
 		"CountFailedPassword": func(d *db) error { return d.CountFailedPassword(ctx, "x1", at(1), at(2), []time.Time{at(0), at(1)}) },
 		"LostEvents": func(d *db) error {
-			return errors.Join(d.CreateAuditEvent(ctx, store.AuditEvent{ID: "z"}), no(d.LostEvents(ctx)))
+			_, err := d.CreateAuditEvent(ctx, store.AuditEvent{Kind: "x1", ActorType: "x1"}, at(2000))
+			return errors.Join(err, no(d.LostEvents(ctx)))
 		},
 		"ClockAhead":  func(d *db) error { return no(d.ClockAhead(ctx, time.Now)) },
 		"ListClients": func(d *db) error { return no(d.ListClients(ctx)) },
 		"ListAuditEvents": func(d *db) error {
-			return no(d.ListAuditEvents(ctx, store.AuditFilter{Account: "x1",
-				Limit: 5}))
+			var err error
+			for _, f := range []store.AuditFilter{
+				{Account: "x1"}, {Account: "x1", Kinds: []string{"x1", "x2"}}, {Kinds: []string{"x1"}}, {Address: "x1"},
+				{Since: at(1), Until: at(2), Before: 5},
+			} {
+				f.Limit = 5
+				err = errors.Join(err, no(d.ListAuditEvents(ctx, f)))
+			}
+			return err
 		},
 		"ListCodes": func(d *db) error { return no(d.ListCodes(ctx, "x1")) },
 		"AddToCounters": func(d *db) error {
 			first, second := store.CounterKey{Counter: c, EndsAt: at(1)}, store.CounterKey{Counter: c, EndsAt: at(2)}
 			return no(d.AddToCounters(ctx, store.CounterChange{CounterKey: first, Amount: 1}, store.CounterChange{CounterKey: second}))
 		},
-		"CountAudit": func(d *db) error { return no(d.CountAudit(ctx, "x1", at(1), 9)) },
+		"CountAudit": func(d *db) error { _, _, err := d.CountAudit(ctx, "x1", at(1), 9); return err },
 		"CreateAuditEvent": func(d *db) error {
-			return d.CreateAuditEvent(ctx, store.AuditEvent{ID: "y"})
+			return no(d.CreateAuditEvent(ctx, store.AuditEvent{Kind: "x1", ActorType: "x1", Browser: "x1"}, at(2000)))
 		},
+		"AddOccurrences":  func(d *db) error { return d.AddOccurrences(ctx, 1, 1) },
+		"SetCounterEvent": func(d *db) error { return d.SetCounterEvent(ctx, "x1", at(1), 1) },
 		"LoadGuessBudget": func(d *db) error {
 			return no(d.LoadGuessBudget(ctx, "x1", time.Time{}, store.SiteSums{State: "x1"}))
 		},
@@ -578,6 +588,10 @@ func fill(t *testing.T, raw *sql.DB, url string) {
 		"email_links.due_at":          "CASE n WHEN 2 THEN 0 ELSE 100000 + n END",
 		"guess_budget_entries.kind":   "CASE n % 3 WHEN 0 THEN 'send' WHEN 1 THEN 'guess' ELSE 'proof' END",
 		"id_token_sent":               "FALSE",
+		"failed":                      "FALSE",
+		"audit_terms.id":              "1000 + n", // the migration has inserted others
+		"audit_events.kind":           "1000 + n",
+		"audit_events.actor_type":     "1000 + n",
 	}
 	for _, table := range texts(t, raw, tables) {
 		var names, values []string

@@ -47,6 +47,7 @@ type DB struct {
 	changes     *changes
 	observer    *observer
 	committed   *committed
+	browsers    *recentBrowsers
 	tx          *pendingTx // nil outside a transaction
 }
 
@@ -92,7 +93,7 @@ func (c Config) Open(ctx context.Context) (*DB, error) {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	db := &DB{flavor: f, changes: &changes{last: map[Key]uint64{}}, observer: &observer{},
-		committed: &committed{}, unlock: func() {}}
+		committed: &committed{}, browsers: &recentBrowsers{}, unlock: func() {}}
 	if c.Server && f.oneWriter {
 		var err error
 		if db.unlock, err = lockServer(c.URL); err != nil {
@@ -182,7 +183,7 @@ func (db *DB) once(ctx context.Context, f func(*DB) error) error {
 	defer tx.Rollback() // does nothing after a commit
 	q := observed{tx, db.observer}
 	inner := &DB{read: q, write: q, flavor: db.flavor, changes: db.changes, observer: db.observer,
-		committed: db.committed, tx: &pendingTx{}}
+		committed: db.committed, browsers: db.browsers, tx: &pendingTx{}}
 	if err := f(inner); err != nil {
 		return err
 	}
