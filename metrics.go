@@ -44,22 +44,26 @@ func (s *Server) registerMetrics() error {
 	if s.metrics == nil {
 		return nil
 	}
-	database := "sqlite"
-	if strings.HasPrefix(s.options.Database, "postgres") {
-		database = "postgresql"
-	}
 	s.metrics.SetSources(metrics.Sources{
 		Jobs: s.measuredJobs, Queue: s.services.Accounts.Passwords.Queue, Expired: s.outbox.Expired, Now: s.now,
 		Waiting: func(ctx context.Context) (metrics.Waiting, error) {
 			w, err := s.store.CountWaitingMessages(ctx)
 			return metrics.Waiting(w), err
 		},
-		Database: database,
+		Database: s.metricsDatabase(),
 	})
 	if err := s.options.Metrics.Register(s.metrics); err != nil {
 		return fmt.Errorf("twostep: Metrics: %w", err)
 	}
 	return nil
+}
+
+// metricsDatabase returns the value of the label database.
+func (s *Server) metricsDatabase() string {
+	if strings.HasPrefix(s.options.Database, "postgres") {
+		return "postgresql"
+	}
+	return "sqlite"
 }
 
 func (s *Server) measuredJobs() []metrics.Job {

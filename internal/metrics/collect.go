@@ -45,7 +45,8 @@ func description(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(name, help, labels, nil)
 }
 
-// descriptions are the metrics that Collect makes from Sources.
+// descriptions are the metrics that Collect makes from Sources. The label of a job is not "job", which is that of the
+// target in Prometheus.
 type descriptions struct {
 	jobRuns, jobFailures, jobRows, jobSeconds, jobEnded *prometheus.Desc
 	hashesWaiting, hashesWorking, hashesRefused         *prometheus.Desc
@@ -54,13 +55,13 @@ type descriptions struct {
 
 func describe() descriptions {
 	return descriptions{
-		jobRuns:     description("twostep_job_runs_total", "Runs of a background job that have ended.", "job"),
-		jobFailures: description("twostep_job_failures_total", "Runs of a background job that ended with an error.", "job"),
+		jobRuns:     description("twostep_job_runs_total", "Runs of a background job that have ended.", "name"),
+		jobFailures: description("twostep_job_failures_total", "Runs of a background job that ended with an error.", "name"),
 		jobRows: description("twostep_job_rows_total", "Rows that a background job deleted or changed, or messages it sent.",
-			"job"),
-		jobSeconds: description("twostep_job_seconds_total", "Time that the runs of a background job took.", "job"),
+			"name"),
+		jobSeconds: description("twostep_job_seconds_total", "Time that the runs of a background job took.", "name"),
 		jobEnded: description("twostep_job_last_end_timestamp_seconds",
-			"When the last run of a background job ended, in Unix time.", "job"),
+			"When the last run of a background job ended, in Unix time.", "name"),
 		hashesWaiting: description("twostep_password_hashes_waiting", "Requests that wait to compute a password hash."),
 		hashesWorking: description("twostep_password_hashes_running", "Requests that may compute a password hash now."),
 		hashesRefused: description("twostep_password_hashes_refused_total",
