@@ -21,6 +21,9 @@ import (
 
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/fairqueue"
+	"twostep.example/twostep/internal/metrics"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store/storetest"
 	"twostep.example/twostep/internal/trust"
@@ -457,4 +460,63 @@ func TestMetricsOfFailedMessages(t *testing.T) {
 			t.Errorf("%s is %v, want %v", sample, got[sample], want)
 		}
 	}
+}
+
+// A code that is entered too late counts as expired, and not as wrong.
+func TestMetricsOfAnExpiredCode(t *testing.T) {
+	eachFaultyServer(t, func(h *faultyServer) {
+		var events []string
+		h.services.Challenges.Observe = func(method string, e challenge.CodeEvent) {
+			events = append(events, method+" "+string(e))
+		}
+		h.want("password", h.post("/signin", annaForm), http.StatusSeeOther)
+		h.now = h.now.Add(15*time.Minute + time.Second)
+		h.want("late code", h.post("/signin/verify", "code="+h.code), http.StatusUnprocessableEntity)
+		if want := []string{"email issued", "email expired"}; !slices.Equal(events, want) {
+			t.Errorf("got %q, want %q", events, want)
+		}
+	})
+}
+
+// The checks of a proxy that the cache answers count as well as the others.
+func TestMetricsOfCachedChecks(t *testing.T) {
+	eachFaultyServer(t, func(h *faultyServer) {
+		h.metrics = metrics.New(metrics.Labels{})
+		h.metrics.AddRoutes(checkRoute)
+		h.pages.Observe = h.metrics.Request
+		h.signIn()
+		visit := []string{"X-Forwarded-Proto", "https", "X-Forwarded-Host", "wiki.example.com", "X-Forwarded-Uri", "/a",
+			"X-Forwarded-For", "203.0.113.7"}
+		w := h.send(http.MethodGet, "/auth/check", "", visit...)
+		for _, host := range []string{"signin.example.com", "wiki.example.com"} {
+			at, err := url.Parse(w.Header().Get("Location"))
+			if err != nil || at.Host != host {
+				h.Fatalf("%v, %v", at, err)
+			}
+			if w = h.send(http.MethodGet, at.RequestURI(), ""); host == "signin.example.com" {
+				continue
+			}
+			callback := append([]string{}, visit...)
+			callback[5] = at.RequestURI()
+			w = h.send(http.MethodGet, "/auth/check", "", callback...)
+		}
+		for range 3 {
+			h.want("check", h.send(http.MethodGet, "/auth/check", "", visit...), http.StatusOK)
+		}
+		registry := prometheus.NewRegistry()
+		h.metrics.SetSources(metrics.Sources{
+			Jobs: func() []metrics.Job { return nil }, Queue: func() (s fairqueue.Stats) { return s },
+			Expired: func() int64 { return 0 }, Now: h.Server.now,
+			Waiting: func(context.Context) (w metrics.Waiting, err error) { return w, err },
+		})
+		registry.MustRegister(h.metrics)
+		m := &measured{T: h.T, metrics: httptest.NewServer(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))}
+		defer m.metrics.Close()
+		got, _ := m.scrape()
+		const check = `twostep_http_requests_total{method="GET",route="forward-auth check",status="2xx"}`
+		if got[check] != 3 {
+			h.Errorf("%v checks were allowed, want 3", got[check])
+		}
+		h.metrics = nil
+	})
 }
