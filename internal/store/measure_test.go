@@ -42,7 +42,7 @@ func TestMeasure(t *testing.T) {
 			t.Fatal(err)
 		}
 		check("ping", 0, "read")
-		account := store.Account{ID: "a", Email: "a@example.com"}
+		account := store.Account{ID: "a", Email: "a@example.com", PasswordHash: []byte("h")}
 		add := func(ctx context.Context) error {
 			return db.Tx(ctx, func(tx *store.DB) error { return tx.CreateAccount(ctx, account) })
 		}

@@ -30,9 +30,6 @@ type observer struct {
 	measure func(operation string, took time.Duration, failed bool) // nil: nothing is measured
 }
 
-// Measured reports whether Config.Measure was set.
-func (db *DB) Measured() bool { return db.observer.measure != nil }
-
 // start returns when a statement begins, if it is measured.
 func (o *observer) start() (began time.Time) {
 	if o.measure != nil {
