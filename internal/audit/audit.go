@@ -98,6 +98,8 @@ type Log struct {
 	Store  *store.DB
 	Now    func() time.Time
 	Logger *slog.Logger // nil: nothing is logged
+	// Observe is called with each event that is logged, also with those that only EventsOmitted counts. nil: nothing is.
+	Observe func(Event)
 
 	exceeded exceeded
 }
@@ -155,9 +157,12 @@ func (l *Log) complete(e Event, from Source) Event {
 	return e
 }
 
-// write writes the log line of an event. The first attributes are always present and in this order, on which
-// deploy/fail2ban depends.
+// write reports an event to Observe and writes its log line. The first attributes are always present and in this order,
+// on which deploy/fail2ban depends.
 func (l *Log) write(e Event) {
+	if l.Observe != nil {
+		l.Observe(e)
+	}
 	if l.Logger == nil {
 		return
 	}

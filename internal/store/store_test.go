@@ -274,7 +274,7 @@ func TestMessageRetries(t *testing.T) {
 		if err := claim(90); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("after two unknown results: got %v, want ErrNotFound", err)
 		}
-		if err := db.ExpireMessages(ctx, at(90)); err != nil {
+		if _, err := db.ExpireMessages(ctx, at(90)); err != nil {
 			t.Fatal(err)
 		}
 		if state, _, err := db.GetMessageState(ctx, "m"); state != store.MessageUnknown || err != nil {
