@@ -434,7 +434,7 @@ func TestPeopleAmongTenThousandAttackers(t *testing.T) {
 	})
 }
 
-// Stats counts who works, who waits, and who was refused: because the queue is full, to make room for another, or
+// Stats counts who works, who waits, and who was refused: because the queue is full, because another comes first, or
 // because its time ended.
 func TestStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
