@@ -243,7 +243,7 @@ var builtQueries = map[string]string{
 	"QueryRowContext":     "hands its statement on",
 	"endSessions":         "adds a condition, which its callers must give as a constant",
 	"RevokeAll":           "each of a list of constants",
-	"changeInSteps":       "hands its statement on",
+	"DeleteExpired":       "those of the function expired, which are constants",
 	"ListAuditEvents":     "adds columns from a list of constants, and numbers of placeholders",
 	"AddToCounters":       "adds numbers of placeholders",
 	"CountFailedPassword": "adds numbers, and numbers of placeholders",
