@@ -102,6 +102,8 @@ type Log struct {
 	Store  *store.DB
 	Now    func() time.Time
 	Logger *slog.Logger // nil: nothing is logged
+	// Observe is called with each event that is logged, also with those that only EventsOmitted counts. nil: nothing is.
+	Observe func(Event)
 
 	exceeded exceeded
 	counts   counts
@@ -112,7 +114,8 @@ type Log struct {
 // nil. If it returns an error the operation must fail.
 func (l *Log) Record(ctx context.Context, tx *store.DB, e Event, from Source) error {
 	e = l.complete(e, from)
-	omitted, err := false, error(nil)
+	var omitted bool
+	var err error
 	if e.bounded() {
 		omitted, err = l.limit(ctx, tx, e, from.Network)
 	}
@@ -159,9 +162,12 @@ func (l *Log) complete(e Event, from Source) Event {
 	return e
 }
 
-// write writes the log line of an event. The first attributes are always present and in this order, on which
-// deploy/fail2ban depends.
+// write reports an event to Observe and writes its log line. The first attributes are always present and in this order,
+// on which deploy/fail2ban depends.
 func (l *Log) write(e Event) {
+	if l.Observe != nil {
+		l.Observe(e)
+	}
 	if l.Logger == nil {
 		return
 	}
@@ -245,7 +251,7 @@ func (l *Log) Get(ctx context.Context, id EventID) (Event, error) {
 
 func rowOf(e Event) store.AuditEvent {
 	return store.AuditEvent{
-		ID: e.ID, Kind: string(e.Kind), ActorType: e.Actor.Type, ActorID: e.Actor.ID, Account: e.Account,
+		Kind: string(e.Kind), ActorType: e.Actor.Type, ActorID: e.Actor.ID, Account: e.Account,
 		Target: e.Target, Result: string(e.Result), Reason: e.Reason, Client: e.Client, SignIn: e.SignIn,
 		Address: e.Address, Browser: e.Browser, Trace: e.Trace, Occurrences: e.Occurrences,
 	}

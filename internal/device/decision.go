@@ -131,8 +131,11 @@ func (d *Devices) RecordDecision(ctx context.Context, tx *store.DB, a store.Acco
 	return d.Accounts.Event(ctx, tx, e, from)
 }
 
-// LogDecision logs a decision. Call it after the commit of RecordDecision.
+// LogDecision logs a decision and reports it to Observe. Call it after the commit of RecordDecision.
 func (d *Devices) LogDecision(a store.AccountRef, decision DecisionRecord) {
+	if d.Observe != nil {
+		d.Observe(decision.Reason)
+	}
 	d.Log.Info("trust decided", "account", a.ID, "address", decision.Request.Address, "reason", decision.Reason,
 		"trace", decision.Trace, "at", decision.At.UTC().Format(time.RFC3339Nano))
 }

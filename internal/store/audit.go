@@ -20,7 +20,7 @@ const (
 	maxEventID = EventID(1<<63 - 1)
 )
 
-// firstEventID returns the smallest id at or after a time, at most maxEventID, which is in the year 2109.
+// firstEventID returns the smallest id of the millisecond of a time, or maxEventID after the year 2109.
 func firstEventID(at time.Time) EventID {
 	if at.Before(time.UnixMilli(0)) {
 		return 0
@@ -65,7 +65,7 @@ func ParseEventID(text string) (id EventID, ok bool) {
 
 // AuditEvent is a row of audit_log. Text that does not apply is "".
 type AuditEvent struct {
-	ID          EventID // set by CreateAuditEvent; it has the time
+	ID          EventID // drawn by CreateAuditEvent; it has the time
 	Kind        string
 	ActorType   string
 	ActorID     string

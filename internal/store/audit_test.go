@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -229,6 +230,31 @@ func TestDeleteExpiredEvents(t *testing.T) {
 		}
 		if used, _, err := db.CountAudit(t.Context(), "site ", at(20), 1); err != nil || used != 2 {
 			t.Errorf("the counter that has not ended has %d, %v", used, err)
+		}
+	})
+}
+
+// Events that PostgreSQL has lost are counted once, and the browsers that may be lost with them are stored again. SQLite
+// loses none.
+func TestLostEvents(t *testing.T) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
+		db := storetest.Open(t, url)
+		create(t, db, event, at(1))
+		kept := create(t, db, event, at(2))
+		storetest.Exec(t, url, `DELETE FROM audit_events WHERE id <> $1`, int64(kept))
+		storetest.Exec(t, url, `DELETE FROM audit_browsers`)
+		wants := []int{1, 0}
+		if !strings.HasPrefix(url, "postgres") {
+			wants = []int{0, 0}
+		}
+		for _, want := range wants {
+			if lost, err := db.LostEvents(t.Context()); err != nil || lost != want {
+				t.Errorf("%d events are lost, %v, want %d", lost, err, want)
+			}
+		}
+		create(t, db, event, at(3))
+		if n := storetest.CountRows(t, url, "audit_browsers"); n != wants[0] {
+			t.Errorf("%d browsers are stored, want %d", n, wants[0])
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"time"
 )
@@ -33,14 +34,46 @@ func nextStep(rows int64, took time.Duration) int64 {
 	return rows
 }
 
+// expiredRows are the rows of a table that one statement deletes, for those before a time or an id, with the limit $2.
+type expiredRows struct {
+	query  string
+	before any
+}
+
 // DeleteExpired deletes rows that are older than the cutoffs, and former passwords, and returns their number. Each
-// statement deletes a few rows, which it finds by an index, in a transaction of its own. It is repeated until nothing is
-// left, and after as long a pause as it took, so that other writers have at least half of the time.
+// statement deletes a few rows, which it finds by an index, in a transaction of its own. The statements take turns until
+// nothing is left, so that much in one table does not keep the others waiting. After each that may have left rows,
+// DeleteExpired pauses for as long as it took, so that other writers have at least half of the time.
 func (db *DB) DeleteExpired(ctx context.Context, old Cutoffs) (sum int64, err error) {
-	for _, one := range []struct {
-		query  string
-		before any // a time, or an id that contains one
-	}{
+	left, steps := expired(old), map[string]int64{}
+	for len(left) > 0 {
+		var more []expiredRows
+		for _, one := range left {
+			rows := cmp.Or(steps[one.query], firstStep)
+			began := time.Now()
+			n, err := db.change(ctx, one.query, one.before, rows)
+			if sum += n; err != nil {
+				return sum, err
+			}
+			if n < rows {
+				continue
+			}
+			took := time.Since(began)
+			more, steps[one.query] = append(more, one), nextStep(rows, took)
+			select {
+			case <-ctx.Done():
+				return sum, ctx.Err()
+			case <-time.After(took):
+			}
+		}
+		left = more
+	}
+	return sum, nil
+}
+
+// expired returns the statements that delete what is older than the cutoffs.
+func expired(old Cutoffs) []expiredRows {
+	return []expiredRows{
 		{`DELETE FROM trust_decisions WHERE id IN
 			(SELECT id FROM trust_decisions WHERE decided_at < $1 LIMIT $2)`, old.Decisions},
 		{`DELETE FROM trusted_networks WHERE id IN
@@ -86,29 +119,5 @@ func (db *DB) DeleteExpired(ctx context.Context, old Cutoffs) (sum int64, err er
 			(SELECT id FROM audit_browsers WHERE last_at < $1 LIMIT $2)`, old.Events.Add(-auditDay)},
 		{`DELETE FROM audit_counters WHERE (scope, ends_at) IN
 			(SELECT scope, ends_at FROM audit_counters WHERE ends_at < $1 ORDER BY ends_at LIMIT $2)`, old.Ended},
-	} {
-		n, err := db.changeInSteps(ctx, one.query, one.before)
-		if sum += n; err != nil {
-			return sum, err
-		}
-	}
-	return sum, nil
-}
-
-// changeInSteps runs a statement for rows before a time or an id, with the limit $2, until it changes fewer.
-func (db *DB) changeInSteps(ctx context.Context, query string, before any) (sum int64, err error) {
-	for rows := int64(firstStep); ; {
-		began := time.Now()
-		n, err := db.change(ctx, query, before, rows)
-		if sum += n; err != nil || n < rows {
-			return sum, err
-		}
-		took := time.Since(began)
-		rows = nextStep(rows, took)
-		select {
-		case <-ctx.Done():
-			return sum, ctx.Err()
-		case <-time.After(took):
-		}
 	}
 }

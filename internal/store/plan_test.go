@@ -214,7 +214,7 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"DeleteSession":         func(d *db) error { return d.DeleteSession(ctx, "x1", "x1") },
 		"RevokeTrust":           func(d *db) error { return d.RevokeTrust(ctx, "x1", "", "y", at(1)) },
 		"RevokeDeviceTrust":     func(d *db) error { return d.RevokeDeviceTrust(ctx, "x1", "x1", "y", at(1)) },
-		"ExpireMessages":        func(d *db) error { return d.ExpireMessages(ctx, at(1)) },
+		"ExpireMessages":        func(d *db) error { return no(d.ExpireMessages(ctx, at(1))) },
 		"ListFactors":           func(d *db) error { return no(d.ListFactors(ctx, "x1")) },
 		"FinishAttempt":         func(d *db) error { return d.FinishAttempt(ctx, "x1", at(1)) },
 		"AdvanceSweepTime":      func(d *db) error { return no(d.AdvanceSweepTime(ctx, at(1), 1)) },

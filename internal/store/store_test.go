@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -273,7 +274,7 @@ func TestMessageRetries(t *testing.T) {
 		if err := claim(90); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("after two unknown results: got %v, want ErrNotFound", err)
 		}
-		if err := db.ExpireMessages(ctx, at(90)); err != nil {
+		if _, err := db.ExpireMessages(ctx, at(90)); err != nil {
 			t.Fatal(err)
 		}
 		if state, _, err := db.GetMessageState(ctx, "m"); state != store.MessageUnknown || err != nil {
@@ -436,6 +437,37 @@ func TestRotateDeviceSecrets(t *testing.T) {
 		all.Wait()
 		if won.Load() != 1 {
 			t.Errorf("%d of 16 won", won.Load())
+		}
+	})
+}
+
+// A table with many expired rows does not keep the others waiting: the statements take turns.
+func TestExpiredRowsTakeTurns(t *testing.T) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
+		db := storetest.Open(t, url)
+		const many = 200
+		for i := range many {
+			one := store.BudgetEntry{ID: fmt.Sprint(i), Budget: "anna", Kind: store.EntrySend, CreatedAt: at(1)}
+			if err := db.CreateBudgetEntry(t.Context(), one); err != nil {
+				t.Fatal(err)
+			}
+		}
+		recorder := storetest.Record(t, db)
+		n, err := db.DeleteExpired(t.Context(), store.Cutoffs{Ended: at(2)})
+		if err != nil || n != many {
+			t.Fatalf("%d rows were deleted, want %d: %v", n, many, err)
+		}
+		var order []string
+		for _, s := range recorder.Statements() {
+			for _, table := range []string{"guess_budget_entries", "outbox_messages"} {
+				if strings.HasPrefix(s.Query, "DELETE FROM "+table) && !strings.Contains(s.Query, "NOT IN ('send'") {
+					order = append(order, table)
+				}
+			}
+		}
+		if len(order) < 4 || order[0] != "guess_budget_entries" || order[1] != "outbox_messages" ||
+			slices.Contains(order[2:], "outbox_messages") {
+			t.Errorf("the order is %q, want many steps for the guess budgets, and the messages after the first", order)
 		}
 	})
 }

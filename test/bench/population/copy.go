@@ -167,7 +167,7 @@ func (c *copier) value(table, column, kind string) string {
 	switch {
 	case table == "audit_events" && column == "id":
 		// The time is in the upper bits. Copies of a row differ in it, by hours and milliseconds, and keep its random bits.
-		return text + ` - ((n % 240 * 3600000 + n / 240) * 2097152)`
+		return text + ` - (CAST(n AS BIGINT) % 240 * 3600000 + n / 240) * 2097152`
 	case column == "email":
 		return c.prefix() + ` || ` + text
 	case column == "address":
