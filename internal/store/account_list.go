@@ -122,7 +122,7 @@ const (
 	// in the order of the list and compared with the filter.
 	fewAccounts = 1000
 	// accountSpan is how many accounts are read for one page at most.
-	accountSpan = 10_000
+	accountSpan = 5_000
 )
 
 // accountSource is a filter that finds accounts by an index: the query of their ids, as long as they are few, and its
@@ -204,8 +204,13 @@ func (f AccountFilter) order(table string) (order, after string, args []any) {
 	case SortCreated:
 		order, after, args = `row.created_at DESC, row.id DESC`, `(row.created_at, row.id) < (?, ?)`, []any{late, f.After.ID}
 	case SortLastSignIn:
-		order, after = `row.last_sign_in_at DESC, row.id DESC`, `(row.last_sign_in_at, row.id) < (?, ?)`
-		args = []any{late, f.After.ID}
+		id := f.After.ID
+		if !f.SignedInBefore.IsZero() && f.SignedInBefore.Before(late) {
+			late, id = f.SignedInBefore, "" // so that the accounts before are not read
+		}
+		order = `row.last_sign_in_at DESC, row.id DESC`
+		after = `row.last_sign_in_at >= ? AND (row.last_sign_in_at, row.id) < (?, ?)`
+		args = []any{f.SignedInSince, late, id}
 	default:
 		order, after, args = `row.email`, `row.email > ?`, []any{f.After.Email}
 	}

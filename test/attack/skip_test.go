@@ -123,6 +123,7 @@ func TestExpiredSignInLeadsNowhere(t *testing.T) {
 // it gives a session all the same. Without any other it must not, audit_events among them.
 var unusedByCode = map[string]string{
 	"email_links":            "links by mail",
+	"account_keys":           "the operator's list of accounts",
 	"pending_factors":        "factors that are being enrolled",
 	"audit_counters":         "the limit of recorded failures; a success is always recorded",
 	"audit_browsers":         "written with the password, once a day for each browser",
