@@ -20,7 +20,7 @@ func TestOperatorsSeeTheQueue(t *testing.T) {
 		b.deliverAllDue(1)
 		b.enqueue("refused", 15*time.Minute)
 		b.answers = []error{fmt.Errorf("%w: 550 %s", delivery.ErrRejected, strings.Repeat("ä", 300))}
-		b.deliverAllDue(1)
+		b.deliverAllDue(2)
 		waiting, err := b.Waiting(b.Context(), 9)
 		if err != nil || len(waiting) != 1 {
 			b.Fatalf("%d waiting, %v", len(waiting), err)

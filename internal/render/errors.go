@@ -89,6 +89,13 @@ var errorTable = []errorEntry{
 	{err: account.ErrUnknown, status: 422, text: "problem.unknown"},
 	{err: account.ErrRole, status: 422, text: "problem.role"},
 	{err: account.ErrLastOperator, status: 422, text: "problem.lastoperator"},
+	{err: account.ErrTwice, status: 422, text: "admin.invite.twice"},
+	{err: account.ErrNoInvitation, status: 422, text: "admin.done.over"},
+	{err: account.ErrChanged, status: 422, text: "admin.done.over"},
+	{err: account.ErrDisabled, status: 422, text: "admin.done.over"},
+	{err: account.ErrEnabled, status: 422, text: "admin.done.over"},
+	{err: account.ErrNotFrozen, status: 422, text: "admin.done.over"},
+	{err: enroll.ErrNoFactor, status: 422, text: "admin.done.over"},
 	{err: account.ErrLink, status: 422, text: "problem.link"},
 	{err: session.ErrStepUpRequired, status: 303}, // to /settings/confirm
 	{err: enroll.ErrNoPendingFactor, status: 303}, // to /settings

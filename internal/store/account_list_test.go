@@ -19,10 +19,10 @@ func TestListOfManyAccounts(t *testing.T) {
 			pad, empty = `lpad(n::text, 26, '0')`, `''::bytea`
 		}
 		const numbers = `WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 6000) `
-		storetest.Exec(t, url, `INSERT INTO accounts (id, email, name, given_name, family_name, profile_changed_at, operator,
+		storetest.Exec(t, url, `INSERT INTO accounts (id, email, name, given_name, family_name, profile_changed_at, role,
 				password_hash, password_set_by_mail_at, password_changed_at, former_password_hash, former_password_until,
 				epoch, disabled_at, created_at, group_names, frozen_until, email_second_step, last_sign_in_at) `+numbers+
-			`SELECT `+pad+`, `+pad+` || '@example.com', '', '', '', 0, FALSE, `+empty+`, 0, 0, `+empty+`, 0, 1, 0, n, '', 0, '', n
+			`SELECT `+pad+`, `+pad+` || '@example.com', '', '', '', 0, '', `+empty+`, 0, 0, `+empty+`, 0, 1, 0, n, '', 0, '', n
 			FROM n`)
 		for _, id := range []string{"00000000000000000000000002", "00000000000000000000005999"} {
 			f := store.Factor{ID: id, AccountID: id, Method: "totp", Body: []byte("x")}
