@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// testMessagesPerHour is how many test messages the operators of a site may send in an hour.
+	// testMessagesPerHour is how many test messages an operator may send in an hour.
 	testMessagesPerHour = 30
 	testMessageTTL      = 15 * time.Minute
 )
@@ -37,7 +37,7 @@ func (a *Accounts) SendTest(
 		ID: rand.Text(), Channel: delivery.Email, To: email, Language: w.Tag(), Subject: say("subject"), Text: say("text"),
 	}
 	err = a.Store.Tx(ctx, func(tx *store.DB) error {
-		quota := ratelimit.PerHour("test_messages", "", testMessagesPerHour)
+		quota := ratelimit.PerHour("test_messages_account", actor.ID, testMessagesPerHour)
 		if err := a.Limits.Spend(ctx, tx, quota); err != nil {
 			return err
 		}

@@ -161,7 +161,8 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		// What only an operator may do, by a command.
 		"ChangeBy": {
 			"internal/account/operator.go Delete", "internal/account/operator.go Disable", "internal/account/operator.go Enable",
-			"internal/account/operator.go Rename", "internal/account/operator.go SetGroups", "internal/device/operator.go ForgetAllBy",
+			"internal/account/operator.go Rename", "internal/account/operator.go SetGroups", "internal/account/role.go ChangeRole",
+			"internal/device/operator.go ForgetAllBy",
 			"internal/device/operator.go ForgetBy", "internal/enroll/operator.go removeBy", "internal/session/operator.go EndAllBy",
 			"internal/session/operator.go EndBy",
 		},

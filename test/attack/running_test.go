@@ -291,7 +291,7 @@ func (h *server) contents() string {
 		case "sessions":
 			query = "SELECT id, token_hash, account_id, epoch, expires_at FROM sessions"
 		case "accounts": // all but last_sign_in_at
-			query = "SELECT id, email, name, given_name, family_name, profile_changed_at, operator, password_hash, password_set_by_mail_at, " +
+			query = "SELECT id, email, name, given_name, family_name, profile_changed_at, role, password_hash, password_set_by_mail_at, " +
 				"password_changed_at, former_password_hash, former_password_until, epoch, disabled_at, created_at, group_names, frozen_until, " +
 				"email_second_step FROM accounts"
 		case "outbox_messages":

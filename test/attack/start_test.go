@@ -48,7 +48,7 @@ func TestUnsafeOptionsAreRefused(t *testing.T) {
 func TestNoDebugPagesOrDefaultAccounts(t *testing.T) {
 	t.Parallel()
 	h := start(t, "", func(o *twostep.Options) { o.SignUp = "" })
-	for _, path := range []string{"/debug/pprof/", "/debug/vars", "/metrics", "/inbox", "/inbox/x", "/admin", "/admin/login", "/login", "/api", "/api/login", "/test", "/setup", "/install", "/graphql", "/.env", "/.git/config", "/swagger", "/actuator", "/oauth2/clients"} {
+	for _, path := range []string{"/debug/pprof/", "/debug/vars", "/metrics", "/inbox", "/inbox/x", "/admin/login", "/login", "/api", "/api/login", "/test", "/setup", "/install", "/graphql", "/.env", "/.git/config", "/swagger", "/actuator", "/oauth2/clients"} {
 		h.wantStatus(h.Browser().Get(path), http.StatusNotFound)
 	}
 	h.wantStatus(h.Browser().Get("/signup"), http.StatusNotFound)
