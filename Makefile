@@ -26,7 +26,7 @@ test: ## run every test, on both databases; fuzz targets run on the inputs in th
 	tools/clients.sh quick
 	go test -timeout 10m ./...
 	go -C test test -count=1 -parallel $(PARALLEL) -timeout 20m ./...
-	CGO_ENABLED=1 go test -race -timeout 10m $$(go list -f $(SYNC) ./... | sort -u)
+	CGO_ENABLED=1 go test -race -timeout 20m $$(go list -f $(SYNC) ./... | sort -u)
 	CGO_ENABLED=1 go -C test test -race -parallel $(PARALLEL) -timeout 10m -run AtOnce ./attack
 
 check: ## check format, vet, staticcheck, go.mod and the architecture; needs no database and no browser

@@ -34,6 +34,7 @@ var importers = map[string][]string{
 		"internal/grant", "internal/odds", "internal/outbox", "internal/ratelimit", "internal/session", "internal/signin", "",
 	},
 	"database/sql": {"internal/store"},
+	"github.com/prometheus/client_golang/prometheus": {"internal/metrics", "", "cmd/*"},
 	"net/http": {
 		"internal/web", "internal/help", "internal/oidc", "internal/forwardauth", "internal/render", "internal/origin",
 		"internal/check", "internal/demo", "internal/metadata", "", "cmd/*", "delivery",

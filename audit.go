@@ -65,7 +65,10 @@ func (s *Server) AuditEvents(ctx context.Context, f AuditFilter) ([]AuditEvent, 
 		filter.Kinds = append(filter.Kinds, audit.Kind(kind))
 	}
 	if f.Before != nil {
-		filter.Before = audit.Cursor{At: f.Before.Time, ID: f.Before.ID}
+		var ok bool
+		if filter.Before, ok = audit.ParseEventID(f.Before.ID); !ok {
+			return nil, fmt.Errorf("twostep: %q is not the ID of an event", f.Before.ID)
+		}
 	}
 	if a, err := s.services.Accounts.Find(ctx, f.Account); err == nil {
 		filter.Account = a.ID
@@ -89,7 +92,7 @@ func (s *Server) AuditEvents(ctx context.Context, f AuditFilter) ([]AuditEvent, 
 			emails[e.Account] = email
 		}
 		list[i] = AuditEvent{
-			ID: e.ID, Time: e.At.UTC(), Event: string(e.Kind), Result: string(e.Result),
+			ID: e.ID.String(), Time: e.At.UTC(), Event: string(e.Kind), Result: string(e.Result),
 			ActorType: e.Actor.Type, ActorID: e.Actor.ID,
 			Account: e.Account, Email: email, Target: e.Target, Reason: e.Reason, Client: e.Client, SignIn: e.SignIn,
 			Address: e.Address, Browser: e.Browser, Trace: e.Trace, Count: e.Occurrences,

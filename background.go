@@ -33,6 +33,7 @@ type JobStats struct {
 	Rows     int64         // rows that were deleted or changed, or messages that were sent, in all runs
 	Last     time.Duration // how long the last run took
 	Longest  time.Duration // how long the longest run took
+	Total    time.Duration // how long all runs took together
 	EndedAt  time.Time     // when the last run ended; zero: none has
 }
 
@@ -94,6 +95,7 @@ func (j *job) runOnce(ctx context.Context) error {
 	j.stats.Runs++
 	j.stats.Rows += rows
 	j.stats.Last, j.stats.Longest, j.stats.EndedAt = took, max(j.stats.Longest, took), began.Add(took)
+	j.stats.Total += took
 	if err != nil {
 		j.stats.Failures++
 	}

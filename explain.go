@@ -57,7 +57,7 @@ func (s *Server) ExplainTrust(ctx context.Context, q TrustQuery) ([]TrustDecisio
 }
 
 // ReplayDecision returns the stored decision with this trace. It returns ErrAccountNotFound if there is none: they are
-// deleted after 60 days, and only the last 200 of an account are kept.
+// deleted after 60 days, and only the last 200 to 400 of an account are kept.
 func (s *Server) ReplayDecision(ctx context.Context, trace string) (TrustDecision, error) {
 	d, err := s.services.Devices.ReplayDecision(ctx, trace)
 	if err != nil {

@@ -14,6 +14,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/audit"
@@ -118,6 +120,10 @@ type Options struct {
 	Operator string
 	// AuditDays is how many days security events are kept: 366 to 36,500, default 400.
 	AuditDays int
+	// Metrics is where New registers the metrics of this server: a prometheus.Registry of the program, or
+	// prometheus.DefaultRegisterer. Close removes them. Two servers in one registry need a label each, see
+	// prometheus.WrapRegistererWith. docs/how-to/monitor.md lists the metrics. Default: nil, nothing is measured.
+	Metrics prometheus.Registerer
 	// HelpMenu is the path to the verification methods in the menu of your app, like "Settings -> Billing & Admin", at
 	// most 128 bytes. The help page says "Browse to …" with it, and that the page opens in a new window. Default: the
 	// help page leads to /settings of the server.

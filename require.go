@@ -109,6 +109,7 @@ func (s *Server) guard(h render.Handler) http.Handler {
 	guarded, otherHost := sameOrigin.Handler(s.pages.Handle(h)), s.pages.ErrorHandler(render.ErrUnknownHost)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.options.isHost(r.Host) {
+			render.SetRoute(w, appRoute)
 			guarded.ServeHTTP(w, r)
 		} else {
 			otherHost.ServeHTTP(w, r)

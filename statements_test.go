@@ -71,7 +71,7 @@ func TestStatementsOfASignIn(t *testing.T) {
 		request(3, http.MethodGet, "/signin/status", nil)
 		request(24, http.MethodPost, "/signin/verify", url.Values{"code": {code}, "trust": {"on"}})
 		delete(cookies, "__Host-session")
-		request(11, http.MethodPost, "/signin", url.Values{"email": {address}, "password": {password}}) // trusted
+		request(10, http.MethodPost, "/signin", url.Values{"email": {address}, "password": {password}}) // trusted
 		if cookies["__Host-session"] == "" {
 			t.Error("trust did not skip the second step")
 		}

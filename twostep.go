@@ -26,12 +26,14 @@ import (
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/client"
+	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/directory"
 	"twostep.example/twostep/internal/fault"
 	"twostep.example/twostep/internal/forwardauth"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/help"
 	"twostep.example/twostep/internal/metadata"
+	"twostep.example/twostep/internal/metrics"
 	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/oidc"
 	"twostep.example/twostep/internal/origin"
@@ -68,6 +70,7 @@ type Server struct {
 	stop      context.CancelFunc // ends the work behind the pages
 	work      sync.WaitGroup
 	jobs      []*job
+	metrics   *metrics.Metrics // nil: off
 }
 
 // New opens the database, updates its schema and starts background work: it sends queued messages and logout tokens,
@@ -87,10 +90,15 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if hasKeys && err != nil {
 		return nil, optionError("KeyFile", "cannot be used: %w", err)
 	}
-	db, err := store.Config{
+	config := store.Config{
 		URL: o.Database, MustExist: hasKeys, Server: !o.NoBackgroundWork, MaxConnections: o.Postgres.MaxConnections,
 		StatementTimeout: o.Postgres.StatementTimeout, ApplicationName: o.Postgres.ApplicationName,
-	}.Open(ctx)
+	}
+	measured := o.newMetrics()
+	if measured != nil {
+		config.Measure = measured.Statement
+	}
+	db, err := config.Open(ctx)
 	if errors.Is(err, store.ErrNoDatabase) {
 		return nil, fmt.Errorf("twostep: the database %s is missing or empty, but its key file %s exists: restore the "+
 			"database from a backup; or, to start with a new one, move the key file away", o.databaseName(), o.KeyFile)
@@ -101,7 +109,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if keys, err = keysOf(ctx, db, keys, o); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	s, err := build(ctx, o, keys, db)
+	s, err := build(ctx, o, keys, db, measured)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -150,7 +158,9 @@ func keysOf(ctx context.Context, db *store.DB, keys *seal.KeyRing, o Options) (*
 	return nil, err
 }
 
-func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*Server, error) {
+func build(
+	ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB, m *metrics.Metrics,
+) (*Server, error) {
 	if db.Unchecked() {
 		o.Logger.Info("the database is too large to be checked for damage at the start", "database", o.Database)
 	}
@@ -177,7 +187,9 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		},
 		Texts: challenge.TextBudget{PricePerMessage: o.SMSPrice, PerDay: o.SMSDailyBudget},
 	})
-	s := &Server{services: services, options: o, store: db, events: events, outbox: out, log: o.Logger, now: o.Now}
+	s := &Server{
+		services: services, options: o, store: db, events: events, outbox: out, log: o.Logger, now: o.Now, metrics: m,
+	}
 	if !o.NoBackgroundWork && o.machineClock {
 		if err := s.compareClock(ctx, o.Now); err != nil {
 			return nil, fmt.Errorf("twostep: %w; then start the server again", err)
@@ -222,12 +234,18 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 	if o.Local == nil { // in local mode requests of proxies are refused
 		s.pages.ProxyDetector = &origin.ProxyDetector{Resolver: s.pages.Origins}
 	}
+	s.observe()
 	s.handler = s.routes(o)
+	if !o.NoBackgroundWork {
+		s.jobs = s.backgroundJobs()
+	}
+	if err := s.registerMetrics(); err != nil {
+		return nil, err
+	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	if !o.NoBackgroundWork {
 		s.work.Go(func() { out.Run(running) })
-		s.jobs = s.backgroundJobs()
 		for _, j := range s.jobs {
 			s.work.Go(func() { s.repeat(running, j) })
 		}
@@ -243,7 +261,7 @@ func (s *Server) backgroundJobs() []*job {
 	return []*job{
 		{
 			name: "expired", interval: 10 * time.Minute, retry: time.Minute, timeout: 10 * time.Minute,
-			run:     func(ctx context.Context) (int64, error) { return s.deleteExpired(ctx, s.now()) },
+			run:     s.deleteSomeExpired,
 			failing: "expired data cannot be deleted", working: "expired data is deleted again",
 		},
 		{
@@ -272,6 +290,15 @@ func (s *Server) backgroundJobs() []*job {
 	}
 }
 
+// deleteSomeExpired deletes what has expired. If there is too much for one run, the next one goes on.
+func (s *Server) deleteSomeExpired(ctx context.Context) (int64, error) {
+	n, err := s.deleteExpired(ctx, s.now())
+	if n > 0 && ctx.Err() != nil {
+		err = nil
+	}
+	return n, err
+}
+
 // deleteExpired deletes rows that have expired at now, and returns their number. Guesses and security events are deleted
 // by a time that follows the clock by at most one day per call. Otherwise a clock that jumps a year ahead and back would
 // renew the guess budget of every attacker and delete their events.
@@ -284,7 +311,8 @@ func (s *Server) deleteExpired(ctx context.Context, now time.Time) (int64, error
 	}
 	auditDays := time.Duration(max(s.options.AuditDays, leastAuditDays))
 	return s.store.DeleteExpired(ctx, store.Cutoffs{
-		Now: now, Ended: before(day), Trust: before(2 * trust.MaxTTL), Guesses: follows.Add(-odds.Year - day),
+		Now: now, Ended: before(day), Trust: before(2 * trust.MaxTTL),
+		Decisions: before(device.KeepDecisions), Guesses: follows.Add(-odds.Year - day),
 		Events: follows.Add(-auditDays * day),
 	})
 }
@@ -292,6 +320,9 @@ func (s *Server) deleteExpired(ctx context.Context, now time.Time) (int64, error
 // Close waits for messages that are being sent, and closes the database. Call it after the HTTP server has ended. It
 // returns the error of closing the database.
 func (s *Server) Close() error {
+	if s.metrics != nil {
+		s.options.Metrics.Unregister(s.metrics)
+	}
 	s.stop()
 	s.work.Wait()
 	ctx, stop := context.WithTimeout(context.Background(), requestTime)
@@ -303,6 +334,8 @@ func (s *Server) Close() error {
 // ServeHTTP serves the pages and endpoints of the server, for example /signin, /settings and /oauth2/….
 // docs/embedding.md lists the paths.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+const healthPattern, readyPattern = "GET /healthz", "GET /readyz"
 
 // routes returns the handler of all paths, with the checks before them. A forward-auth request that the cache allows is
 // answered before the checks and has no log line. A request behind Require has already passed the checks.
@@ -322,20 +355,24 @@ func (s *Server) routes(o Options) http.Handler {
 	if o.Local != nil {
 		site.Inbox, site.InboxKey, site.AdvanceClock = o.Local.Inbox, s.inboxKey, o.Local.AdvanceClock
 	}
-	mux := s.pages.NewMux(slices.Concat(site.Routes(), helps.Routes(), s.provider.Routes(), s.hosts.Routes())...)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok") })
-	mux.HandleFunc("GET /readyz", s.ready)
+	routes := slices.Concat(site.Routes(), helps.Routes(), s.provider.Routes(), s.hosts.Routes())
+	s.observeRoutes(routes)
+	mux := s.pages.NewMux(routes...)
+	mux.HandleFunc(healthPattern, func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok") })
+	mux.HandleFunc(readyPattern, s.ready)
+	routed := s.pages.ObserveRoutes(mux)
 	sameOrigin := http.NewCrossOriginProtection()
 	sameOrigin.SetDenyHandler(s.pages.ErrorHandler(render.ErrCrossSite))
 	for _, pattern := range oidc.CSRFExemptPaths() {
 		sameOrigin.AddInsecureBypassPattern(pattern)
 	}
 	receipts, check := o.receipts(s), s.pages.Handle(s.hosts.Check)
-	guarded, otherHost := s.pages.CheckRequests(sameOrigin.Handler(mux)), s.pages.ErrorHandler(render.ErrUnknownHost)
+	guarded, otherHost := s.pages.CheckRequests(sameOrigin.Handler(routed)), s.pages.ErrorHandler(render.ErrUnknownHost)
 	front := s.pages.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, stop := context.WithTimeout(r.Context(), requestTime)
 		defer stop()
 		if forwardauth.IsAuthCheck(r) { // a proxy asks, in the name of another host and with any method
+			render.SetRoute(w, checkRoute)
 			check.ServeHTTP(w, r.WithContext(ctx))
 			return
 		}
@@ -344,18 +381,19 @@ func (s *Server) routes(o Options) http.Handler {
 			return
 		}
 		if strings.HasPrefix(r.URL.Path, receiptPath) {
+			render.SetRoute(w, receiptRoute)
 			receipts.ServeHTTP(w, r.WithContext(ctx))
 			return
 		}
 		guarded.ServeHTTP(w, r.WithContext(ctx))
 	}))
-	passed := s.pages.CheckRequests(mux)
+	passed := s.pages.CheckRequests(routed)
 	return s.whileClockIsRight(s.RefuseForwarded(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, ok := s.passed(r); ok {
 			serveLimited(passed, w, r, r.Context(), requestTime)
 			return
 		}
-		if !s.hosts.ServeFromCache(w, r) {
+		if !s.serveFromCache(w, r) {
 			front.ServeHTTP(w, r)
 		}
 	})))

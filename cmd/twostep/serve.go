@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"twostep.example/twostep"
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/internal/demo"
@@ -53,11 +55,23 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 		return err
 	}
 	defer listener.Close() // for returns before Serve, which closes it too
+	metrics, err := s.Metrics.listen()
+	if err != nil {
+		return err
+	}
+	var registry *prometheus.Registry
+	if metrics != nil {
+		defer metrics.Close()
+		registry = newRegistry()
+	}
 	options, err := s.options(listener.Addr().String(), log)
 	if err != nil {
 		return err
 	}
 	options.Brand = look
+	if registry != nil {
+		options.Metrics = registry
+	}
 	var app *demo.App
 	if c.Demo {
 		if err := useDemoClock(&options, s.Data); err != nil {
@@ -70,6 +84,9 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
+	if metrics != nil {
+		defer startMetrics(metrics, registry, log)()
+	}
 	public := options.PublicURL
 	if c.Demo {
 		account, err := addDemoAccount(ctx, server, options.Local.Inbox, s.Data, public)
@@ -137,18 +154,9 @@ func (s *settings) listen() (net.Listener, error) {
 	if path, ok := s.socketPath(); ok {
 		return s.Socket.listen(path)
 	}
-	listener, err := net.Listen("tcp", s.Listen)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("another program listens on %s: stop it, or use another port, like --listen %s", s.Listen,
-			nextPort(s.Listen))
-	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("no permission to listen on %s: use a port above 1023, like --listen 127.0.0.1:8080, or "+
-			"AmbientCapabilities=CAP_NET_BIND_SERVICE in systemd", s.Listen)
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return nil, usageError{fmt.Errorf("listen is %q, which is not an address of this machine", s.Listen)}
-	case err != nil:
-		return nil, fmt.Errorf("listen: %w", err)
+	listener, err := listenTCP("listen", s.Listen)
+	if err != nil {
+		return nil, err
 	}
 	// The machine's hosts file decides what localhost resolves to.
 	if at, ok := listener.Addr().(*net.TCPAddr); s.isLocal() && (!ok || !at.IP.IsLoopback()) {
@@ -157,6 +165,24 @@ func (s *settings) listen() (net.Listener, error) {
 			howToSet("public-url"))}
 	}
 	return listener, nil
+}
+
+// listenTCP listens on the address of the setting with this flag. Its error says what to do.
+func listenTCP(flag, address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	switch {
+	case err == nil:
+		return listener, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("another program listens on %s: stop it, or use another port, like --%s %s", address, flag,
+			nextPort(address))
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("no permission to listen on %s: use a port above 1023, like --%s 127.0.0.1:8080, or "+
+			"AmbientCapabilities=CAP_NET_BIND_SERVICE in systemd", address, flag)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, usageError{fmt.Errorf("%s is %q, which is not an address of this machine", settingKey(flag), address)}
+	}
+	return nil, fmt.Errorf("%s: %w", settingKey(flag), err)
 }
 
 // nextPort returns the address with the next port, as an example.

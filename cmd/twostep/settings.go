@@ -66,6 +66,7 @@ type settings struct {
 	SMS         smsSettings      `toml:"sms" embed:"" prefix:"sms-"`
 	TLS         tlsSettings      `toml:"tls" embed:"" prefix:"tls-"`
 	Socket      socketSettings   `toml:"socket" embed:"" prefix:"socket-"`
+	Metrics     metricsSettings  `toml:"metrics" embed:"" prefix:"metrics-"`
 	Audit       auditSettings    `toml:"audit" embed:"" prefix:"audit-"`
 	Log         logSettings      `toml:"log" embed:"" prefix:"log-"`
 	Help        helpSettings     `toml:"help" embed:"" prefix:"help-"`
@@ -240,6 +241,7 @@ func (s *settings) completeFor(from *settingSources, serve bool) error {
 	check(s.Session.complete())
 	check(s.Trust.complete())
 	check(s.Audit.complete())
+	check(s.Metrics.complete(s.Listen))
 	check(s.Postgres.complete())
 	check(checkValues(s))
 	if s.Database != "" && !strings.HasPrefix(s.Database, "postgres://") &&

@@ -7,7 +7,6 @@ package audit
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"time"
@@ -59,9 +58,15 @@ type Source struct {
 	Browser string // the User-Agent header, without control characters, at most 256 bytes
 }
 
+// EventID identifies an event. Its text is the same in the log and in lists. 0 is no event.
+type EventID = store.EventID
+
+// ParseEventID parses the result of EventID.String. It reports false if text is not valid.
+func ParseEventID(text string) (EventID, bool) { return store.ParseEventID(text) }
+
 // Event is a security event. Text fields that do not apply are "".
 type Event struct {
-	ID      string // set by Record
+	ID      EventID // set by Record; 0 if it is only counted
 	At      time.Time
 	Kind    Kind
 	Actor   Actor  // zero: Person(Account), or Anonymous if there is no Account
@@ -93,6 +98,8 @@ type Log struct {
 	Store  *store.DB
 	Now    func() time.Time
 	Logger *slog.Logger // nil: nothing is logged
+	// Observe is called with each event that is logged, also with those that only EventsOmitted counts. nil: nothing is.
+	Observe func(Event)
 
 	exceeded exceeded
 }
@@ -102,23 +109,18 @@ type Log struct {
 // nil. If it returns an error the operation must fail.
 func (l *Log) Record(ctx context.Context, tx *store.DB, e Event, from Source) error {
 	e = l.complete(e, from)
-	tx.AfterCommit(func() { l.write(e) })
-	row := e
+	var omitted bool
+	var err error
 	if e.bounded() {
-		omitted, n, err := l.limit(ctx, tx, e, from.Network)
-		switch {
-		case err != nil:
-			return fmt.Errorf("audit: %s: %w", e.Kind, err)
-		case omitted == "":
-		case n == 0:
-			return nil
-		default:
-			row = summary(e, omitted, n, from.Network)
-		}
+		omitted, err = l.limit(ctx, tx, e, from.Network)
 	}
-	if err := tx.CreateAuditEvent(ctx, rowOf(row)); err != nil {
+	if err == nil && !omitted {
+		e.ID, err = tx.CreateAuditEvent(ctx, rowOf(e), e.At)
+	}
+	if err != nil {
 		return fmt.Errorf("audit: %s: %w", e.Kind, err)
 	}
+	tx.AfterCommit(func() { l.write(e) })
 	return nil
 }
 
@@ -142,7 +144,7 @@ func (l *Log) RecordFailure(ctx context.Context, e Event, from Source) error {
 
 // complete sets the fields that the caller left empty.
 func (l *Log) complete(e Event, from Source) Event {
-	e.ID, e.At, e.Address, e.Browser, e.Occurrences = rand.Text(), l.Now(), from.Address, from.Browser, 1
+	e.At, e.Address, e.Browser, e.Occurrences = l.Now(), from.Address, from.Browser, 1
 	if e.Result == "" {
 		e.Result = Success
 	}
@@ -155,9 +157,12 @@ func (l *Log) complete(e Event, from Source) Event {
 	return e
 }
 
-// write writes the log line of an event. The first attributes are always present and in this order, on which
-// deploy/fail2ban depends.
+// write reports an event to Observe and writes its log line. The first attributes are always present and in this order,
+// on which deploy/fail2ban depends.
 func (l *Log) write(e Event) {
+	if l.Observe != nil {
+		l.Observe(e)
+	}
 	if l.Logger == nil {
 		return
 	}
@@ -172,7 +177,7 @@ func (l *Log) write(e Event) {
 	}
 	for _, one := range []struct{ key, value string }{
 		{"email", e.Email}, {"target", e.Target}, {"client", e.Client}, {"sign_in", e.SignIn}, {"trace", e.Trace},
-		{"browser", e.Browser}, {"id", e.ID},
+		{"browser", e.Browser}, {"id", e.ID.String()},
 	} {
 		if one.value != "" {
 			attrs = append(attrs, slog.String(one.key, one.value))
@@ -197,25 +202,15 @@ type Filter struct {
 	Address string
 	Since   time.Time // at or after
 	Until   time.Time // before
-	Before  Cursor    // older than this event
+	Before  EventID   // older than this event
 	Limit   int       // 0: 50
 }
 
-// Cursor is the position of an event in the list.
-type Cursor = store.Cursor
-
-// ParseCursor parses the result of Cursor.String. It reports false if text is not valid.
-func ParseCursor(text string) (Cursor, bool) { return store.ParseCursor(text) }
-
-// Cursor returns the position of e in the list.
-func (e Event) Cursor() Cursor { return Cursor{At: e.At, ID: e.ID} }
-
-// List lists the events that f selects, newest first. To read the next page, set Before to the Cursor of the last event
-// of this one.
+// List lists the events that f selects, newest first. To read the next page, set Before to the last event of this one.
 func (l *Log) List(ctx context.Context, f Filter) ([]Event, error) {
 	query := store.AuditFilter{
 		Account: f.Account, Result: string(f.Result), Address: f.Address, Since: f.Since, Until: f.Until,
-		BeforeAt: f.Before.At, BeforeID: f.Before.ID, Limit: f.Limit,
+		Before: f.Before, Limit: f.Limit,
 	}
 	if query.Limit <= 0 {
 		query.Limit = 50
@@ -236,7 +231,7 @@ func (l *Log) List(ctx context.Context, f Filter) ([]Event, error) {
 
 func rowOf(e Event) store.AuditEvent {
 	return store.AuditEvent{
-		ID: e.ID, At: e.At, Kind: string(e.Kind), ActorType: e.Actor.Type, ActorID: e.Actor.ID, Account: e.Account,
+		Kind: string(e.Kind), ActorType: e.Actor.Type, ActorID: e.Actor.ID, Account: e.Account,
 		Target: e.Target, Result: string(e.Result), Reason: e.Reason, Client: e.Client, SignIn: e.SignIn,
 		Address: e.Address, Browser: e.Browser, Trace: e.Trace, Occurrences: e.Occurrences,
 	}
@@ -244,7 +239,7 @@ func rowOf(e Event) store.AuditEvent {
 
 func eventOf(row store.AuditEvent) Event {
 	return Event{
-		ID: row.ID, At: row.At, Kind: Kind(row.Kind), Actor: Actor{row.ActorType, row.ActorID}, Account: row.Account,
+		ID: row.ID, At: row.ID.Time(), Kind: Kind(row.Kind), Actor: Actor{row.ActorType, row.ActorID}, Account: row.Account,
 		Target: row.Target, Result: Result(row.Result), Reason: row.Reason, Client: row.Client, SignIn: row.SignIn,
 		Address: row.Address, Browser: row.Browser, Trace: row.Trace, Occurrences: row.Occurrences,
 	}

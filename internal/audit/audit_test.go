@@ -10,6 +10,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -99,7 +100,7 @@ func TestRecord(t *testing.T) {
 			Result: audit.Success, Reason: "totp", Client: "wiki", SignIn: "s", Address: "203.0.113.9",
 			Browser: "Firefox", Trace: "T", Occurrences: 1,
 		}
-		if !got.At.Equal(want.At) || len(got.ID) < 20 {
+		if !got.At.Equal(want.At) || got.ID == 0 {
 			s.Errorf("id %q, time %s", got.ID, got.At)
 		}
 		if got.At = want.At; got != want {
@@ -110,7 +111,7 @@ func TestRecord(t *testing.T) {
 			"msg": "audit", "level": "INFO", "event": "factor.added", "result": "success", "address": "203.0.113.9",
 			"account": "anna", "email": "anna@example.com",
 			"reason": "totp", "actor": "person:anna", "target": "factor:f", "client": "wiki", "sign_in": "s",
-			"trace": "T", "browser": "Firefox", "id": got.ID,
+			"trace": "T", "browser": "Firefox", "id": got.ID.String(),
 		} {
 			if line[key] != value {
 				s.Errorf("the line has %s=%v, want %v", key, line[key], value)
@@ -198,13 +199,13 @@ func TestList(t *testing.T) {
 				Until: s.now.Add(time.Second)}, 1},
 			"one minute": {audit.Filter{Since: began.Add(time.Minute), Until: began.Add(2 * time.Minute)}, 4},
 		} {
-			seen := map[string]bool{}
+			seen := map[audit.EventID]bool{}
 			row.filter.Limit = 7
 			var last audit.Event
 			for {
 				list := s.list(row.filter)
 				for _, e := range list {
-					if seen[e.ID] || last.ID != "" && e.At.After(last.At) {
+					if seen[e.ID] || last.ID != 0 && e.At.After(last.At) {
 						s.Errorf("%s: %s comes twice or in the wrong order", what, e.Reason)
 					}
 					seen[e.ID], last = true, e
@@ -212,7 +213,7 @@ func TestList(t *testing.T) {
 				if len(list) < 7 {
 					break
 				}
-				row.filter.Before = last.Cursor()
+				row.filter.Before = last.ID
 			}
 			if len(seen) != row.want {
 				s.Errorf("%s: %d events, want %d", what, len(seen), row.want)
@@ -298,6 +299,91 @@ func TestFloodHidesNothing(t *testing.T) {
 		}
 		if rows, _ := s.count(audit.Filter{Account: "anna"}, audit.DeviceSecretReused); rows != 3*audit.PerAccount {
 			s.Errorf("%d changes are recorded, want %d", rows, 3*audit.PerAccount)
+		}
+	})
+}
+
+// Failures beyond a limit are counted exactly, in one event of the time of the first of them, while several servers record
+// them at once. Their log lines have no id.
+func TestServersCountTogether(t *testing.T) {
+	each(t, func(s *site) {
+		const more = 20
+		servers := []*store.DB{s.Store, storetest.Open(s.T, s.url)}
+		began := s.now
+		var all sync.WaitGroup
+		for i := range audit.PerAccount + more {
+			all.Go(func() {
+				// A log of its own does not remember that the limit is exceeded.
+				l := &audit.Log{Store: servers[i%2], Now: s.Now, Logger: s.Logger}
+				e := audit.Event{Kind: audit.PasswordRejected, Account: "anna"}
+				if err := l.RecordFailure(s.Context(), e, home); err != nil {
+					s.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		s.now = s.now.Add(time.Minute)
+		s.fail(audit.Event{Kind: audit.PasswordRejected, Account: "anna"}, home)
+		list := s.list(audit.Filter{Kinds: []audit.Kind{audit.EventsOmitted}})
+		if len(list) != 1 || list[0].Occurrences != more+1 || !list[0].At.Equal(began) || list[0].Account != "anna" {
+			s.Errorf("got %+v, want one event that counts %d since %s", list, more+1, began)
+		}
+		if rows, _ := s.count(audit.Filter{}, audit.PasswordRejected); rows != audit.PerAccount {
+			s.Errorf("%d rows, want %d", rows, audit.PerAccount)
+		}
+		ids := map[any]int{}
+		for _, line := range s.lines() {
+			ids[line["id"]]++
+		}
+		if ids[nil] != more+1 || len(ids) != audit.PerAccount+1 {
+			s.Errorf("%d lines without an id and %d ids, want %d and %d", ids[nil], len(ids)-1, more+1, audit.PerAccount)
+		}
+	})
+}
+
+// If the event that counts is lost, or its counter, another one is created.
+func TestLostCounter(t *testing.T) {
+	each(t, func(s *site) {
+		fail := func() {
+			s.now = s.now.Add(11 * time.Second) // counts are written every 10 s
+			s.fail(audit.Event{Kind: audit.PasswordRejected, Account: "anna"}, home)
+		}
+		for range audit.PerAccount + 1 {
+			s.fail(audit.Event{Kind: audit.PasswordRejected, Account: "anna"}, home)
+		}
+		for _, table := range []string{"audit_events", "audit_counters"} {
+			storetest.Exec(s.T, s.url, "DELETE FROM "+table)
+			fail()
+			fail()
+		}
+		rows, occurrences := s.count(audit.Filter{}, audit.EventsOmitted)
+		if rows != 2 || occurrences != 4 {
+			s.Errorf("%d events count %d, want 2 that count 4", rows, occurrences)
+		}
+	})
+}
+
+// The terms in the database are the kinds of event and the types of actor, each once.
+func TestTerms(t *testing.T) {
+	text, err := os.ReadFile("audit.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	each(t, func(s *site) {
+		var want []string
+		for _, m := range regexp.MustCompile(`(?m)^\tType\w+\s+= "([^"]+)"`).FindAllStringSubmatch(string(text), -1) {
+			want = append(want, m[1])
+		}
+		for _, d := range audit.Describe() {
+			want = append(want, string(d.Kind))
+		}
+		for _, term := range want {
+			if n := storetest.CountRows(s.T, s.url, "audit_terms WHERE term = '"+term+"'"); n != 1 {
+				s.Errorf("%q is %d times in the database, want 1", term, n)
+			}
+		}
+		if n := storetest.CountRows(s.T, s.url, "audit_terms"); n != len(want) || len(want) < 50 {
+			s.Errorf("%d terms are in the database, want %d", n, len(want))
 		}
 	})
 }

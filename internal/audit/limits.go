@@ -2,9 +2,7 @@ package audit
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base32"
-	"fmt"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -116,44 +114,54 @@ func (x *exceeded) add(s scope, now time.Time) {
 	}
 }
 
-// limit counts e. It returns the limit that e exceeds and how many events to add to its EventsOmitted now. It returns
-// "" if e is to be recorded itself.
-func (l *Log) limit(ctx context.Context, tx *store.DB, e Event, network string) (omitted string, n int64, err error) {
+// limit counts e. It reports true if e exceeds a limit, and counts it in the EventsOmitted of that limit then.
+func (l *Log) limit(ctx context.Context, tx *store.DB, e Event, network string) (omitted bool, err error) {
 	list := scopes(e, network)
 	if s, n, ok := l.exceeded.count(list, e.At, true); ok {
-		return s.limit, n, nil
+		if n == 0 {
+			return true, nil
+		}
+		_, event, err := tx.CountAudit(ctx, s.String(), hourEnds(e.At), n)
+		if err != nil {
+			return false, err
+		}
+		return true, countOmitted(ctx, tx, s, e, n, event)
 	}
 	for _, s := range list {
-		used, err := tx.CountAudit(ctx, s.String(), hourEnds(e.At), most[s.limit])
+		used, event, err := tx.CountAudit(ctx, s.String(), hourEnds(e.At), 1)
 		if err != nil {
-			return "", 0, err
+			return false, err
 		}
 		if used > most[s.limit] {
 			tx.AfterCommit(func() { l.exceeded.add(s, e.At) })
-			return s.limit, 1, nil
+			return true, countOmitted(ctx, tx, s, e, 1, event)
 		}
 	}
-	return "", 0, nil
+	return false, nil
+}
+
+// countOmitted adds n to the EventsOmitted of a limit in the hour of e, whose id is event; 0: there is none yet. Call it
+// after CountAudit in the same transaction, which lets one server at a time do this.
+func countOmitted(ctx context.Context, tx *store.DB, s scope, e Event, n int64, event EventID) error {
+	err := tx.AddOccurrences(ctx, event, n)
+	if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	all := Event{Kind: EventsOmitted, Actor: System(), Result: Failure, Reason: s.limit, Occurrences: n}
+	switch s.limit {
+	case ofNetwork:
+		all.Address = e.Address
+	case ofAccount:
+		all.Account = e.Account
+		if e.Account == "" {
+			all.Target = e.Target
+		}
+	}
+	if event, err = tx.CreateAuditEvent(ctx, rowOf(all), e.At); err != nil {
+		return err
+	}
+	return tx.SetCounterEvent(ctx, s.String(), hourEnds(e.At), event)
 }
 
 // hourEnds returns the end of the hour (UTC) of t.
 func hourEnds(t time.Time) time.Time { return t.Truncate(time.Hour).Add(time.Hour) }
-
-// summary returns the event that counts n more events of a limit in this hour. Its id depends on the limit and the hour
-// only, so that all servers update the same event.
-func summary(e Event, limit string, n int64, network string) Event {
-	all := Event{At: e.At, Kind: EventsOmitted, Actor: System(), Result: Failure, Reason: limit, Occurrences: n}
-	of := ""
-	switch limit {
-	case ofNetwork:
-		of, all.Address = network, e.Address
-	case ofAccount:
-		of, all.Account = e.Account, e.Account
-		if of == "" {
-			of, all.Target = e.Target, e.Target
-		}
-	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %d", limit, of, hourEnds(e.At).Unix()))
-	all.ID = base32.StdEncoding.EncodeToString(sum[:])[:26]
-	return all
-}

@@ -170,7 +170,12 @@ func (a *Attempt) issue(
 	if err := a.extend(ctx, tx, expiresAt); err != nil {
 		return err
 	}
-	tx.AfterCommit(func() { a.open = c })
+	tx.AfterCommit(func() {
+		a.open = c
+		if asked.Answer != "" && asked.Message != nil && asked.Message.Channel != "" {
+			a.c.observe(c.Method, CodeIssued)
+		}
+	})
 	return nil
 }
 

@@ -85,6 +85,30 @@ type Challenges struct {
 	Methods  []factor.Method
 	Texts    TextBudget
 	Email    EmailPolicy
+	// Observe is called with what happened to a code of a method. nil: nothing is.
+	Observe func(method string, e CodeEvent)
+}
+
+// CodeEvent is what happened to a code.
+type CodeEvent string
+
+// The code events.
+const (
+	CodeIssued   CodeEvent = "issued"   // a message with it was enqueued
+	CodeAccepted CodeEvent = "accepted" // it was entered and is right
+	CodeRejected CodeEvent = "rejected" // what was entered is not right
+	CodeExpired  CodeEvent = "expired"  // something was entered when no code that was sent was valid any more
+)
+
+// CodeEvents returns every CodeEvent.
+func CodeEvents() []CodeEvent {
+	return []CodeEvent{CodeIssued, CodeAccepted, CodeRejected, CodeExpired}
+}
+
+func (c *Challenges) observe(method string, e CodeEvent) {
+	if c.Observe != nil {
+		c.Observe(method, e)
+	}
 }
 
 // EmailPolicy says when codes by email are a second step of an account that has another method. The mailbox also resets

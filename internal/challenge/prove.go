@@ -50,6 +50,14 @@ func (a *Attempt) Prove(ctx context.Context, form url.Values) (Proof, error) {
 		return Proof{}, a.limited(ctx, "verify code", err)
 	}
 	p, err := a.compare(ctx, factors, codes, text)
+	switch {
+	case err == nil:
+		a.c.observe(a.open.Method, CodeAccepted)
+	case errors.Is(err, factor.ErrIncorrect) && len(codes) == 0 && factors[0].Method.Info().CodeTTL > 0:
+		a.c.observe(a.open.Method, CodeExpired)
+	case errors.Is(err, factor.ErrIncorrect):
+		a.c.observe(a.open.Method, CodeRejected)
+	}
 	if errors.Is(err, factor.ErrIncorrect) {
 		e := audit.Event{Kind: audit.CodeRejected, Account: a.account.ID, Email: a.account.Email, SignIn: a.row.ID,
 			Reason: a.open.Method}

@@ -104,21 +104,24 @@ func (d DecisionRecord) marshalInputs() []byte {
 	return body.Bytes()
 }
 
-// maxDecisions is how many decisions are kept for each account.
-const maxDecisions = 200
+const (
+	// KeepDecisions is how long decisions are kept.
+	KeepDecisions = 60 * 24 * time.Hour
+	// maxDecisions is how many decisions of an account are left when it has more than twice as many.
+	maxDecisions = 200
+)
 
 // RecordDecision stores a decision for the account holder and operators. If the second step is required in a device of
 // the account, it also records an event.
 func (d *Devices) RecordDecision(ctx context.Context, tx *store.DB, a store.AccountRef, decision DecisionRecord) error {
-	err := tx.CreateTrustDecision(ctx, store.TrustDecision{
+	full, err := tx.CreateTrustDecision(ctx, store.TrustDecision{
 		ID: decision.Trace, DecidedAt: decision.At, AccountID: a.ID, DeviceID: decision.Device,
 		Reason: string(decision.Reason),
 		Body:   d.Keys.Seal("decision "+decision.Trace, decision.marshalInputs()),
-	})
-	if err != nil {
-		return err
+	}, 2*maxDecisions)
+	if err == nil && full {
+		err = tx.PruneTrustDecisions(ctx, a.ID, maxDecisions)
 	}
-	err = tx.PruneTrustDecisions(ctx, a.ID, maxDecisions)
 	if err != nil || decision.Device == "" || decision.Reason == trust.Trusted {
 		return err
 	}
@@ -128,8 +131,11 @@ func (d *Devices) RecordDecision(ctx context.Context, tx *store.DB, a store.Acco
 	return d.Accounts.Event(ctx, tx, e, from)
 }
 
-// LogDecision logs a decision. Call it after the commit of RecordDecision.
+// LogDecision logs a decision and reports it to Observe. Call it after the commit of RecordDecision.
 func (d *Devices) LogDecision(a store.AccountRef, decision DecisionRecord) {
+	if d.Observe != nil {
+		d.Observe(decision.Reason)
+	}
 	d.Log.Info("trust decided", "account", a.ID, "address", decision.Request.Address, "reason", decision.Reason,
 		"trace", decision.Trace, "at", decision.At.UTC().Format(time.RFC3339Nano))
 }

@@ -36,6 +36,8 @@ type Devices struct {
 	Log      *slog.Logger
 	Accounts *account.Accounts // for events and notifications
 	Policy   trust.Policy
+	// Observe is called with the reason of each decision about a sign-in. nil: nothing is.
+	Observe func(trust.Reason)
 }
 
 // raceWindow is how long the tabs of one browser may race. For this time after a successor was issued, the current

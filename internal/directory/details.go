@@ -242,10 +242,10 @@ func (d *Directory) events(ctx context.Context, id string, whole bool) ([]Event,
 		}
 		for _, e := range page {
 			list = append(list, Event{
-				e.ID, e.At, string(e.Kind), string(e.Result), e.Actor.String(), e.Reason, e.Target, e.Client, e.Address,
+				e.ID.String(), e.At, string(e.Kind), string(e.Result), e.Actor.String(), e.Reason, e.Target, e.Client, e.Address,
 				e.Browser, e.Trace,
 			})
-			f.Before = e.Cursor()
+			f.Before = e.ID
 		}
 		if !whole || len(page) < f.Limit {
 			return list, nil

@@ -59,6 +59,7 @@ type Queue struct {
 
 	mu      sync.Mutex
 	granted int       // slots granted since the start
+	refused int64     // requests since the start
 	waiting []*waiter // the oldest first
 	working []*waiter // those that have a slot
 	yielded []*waiter // those that have given it back with Yield, and are not released
@@ -87,6 +88,20 @@ func New(slots, length int) *Queue {
 		length = defaultLength
 	}
 	return &Queue{slots: slots, length: max(length, 0), used: map[string]int{}}
+}
+
+// Stats says what a queue does.
+type Stats struct {
+	Working int   // requests that have a slot now
+	Waiting int   // requests that wait for one now
+	Refused int64 // requests that got ErrFull since the start, also those whose time ended while they waited
+}
+
+// Stats returns what q does.
+func (q *Queue) Stats() Stats {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return Stats{Working: len(q.working), Waiting: len(q.waiting), Refused: q.refused}
 }
 
 // Slot is the right to work.
@@ -146,6 +161,7 @@ func (q *Queue) enqueue(r Request) (*waiter, error) {
 		return w, nil
 	}
 	if err := q.makeRoom(w); err != nil {
+		q.refused++
 		return nil, err
 	}
 	q.waiting = append(q.waiting, w)
@@ -192,6 +208,7 @@ func (q *Queue) makeRoom(w *waiter) error {
 	}
 	for _, other := range refused {
 		remove(&q.waiting, other)
+		q.refused++
 		other.granted <- ErrFull
 	}
 	return nil
@@ -306,6 +323,7 @@ func (q *Queue) leave(w *waiter) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if remove(&q.waiting, w) {
+		q.refused++
 		return ErrFull
 	}
 	return <-w.granted // sent before w left the list

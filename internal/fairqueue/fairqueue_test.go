@@ -433,3 +433,33 @@ func TestPeopleAmongTenThousandAttackers(t *testing.T) {
 		time.Sleep(10 * time.Second)
 	})
 }
+
+// Stats counts who works, who waits, and who was refused: because the queue is full, because another comes first, or
+// because its time ended.
+func TestStats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New(1, 1)
+		slot, err := q.Acquire(t.Context(), of("a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		slot.Release()
+		if slot, err = q.Acquire(t.Context(), of("a")); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		for _, name := range []string{"a", "a", "b"} { // the second is refused, and the first for the third
+			go func() { _, _ = q.Acquire(ctx, of(name)) }()
+			synctest.Wait()
+		}
+		if got, want := q.Stats(), (Stats{Working: 1, Waiting: 1, Refused: 2}); got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+		cancel()
+		synctest.Wait()
+		slot.Release()
+		if got, want := q.Stats(), (Stats{Refused: 3}); got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	})
+}

@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"twostep.example/twostep/delivery"
@@ -56,12 +57,15 @@ type Outbox struct {
 	Senders map[delivery.Channel]delivery.SendFunc
 	Now     func() time.Time
 	Log     *slog.Logger
+	// Observe is called after each attempt with its result, and how long ago the message was enqueued. nil: nothing is.
+	Observe func(channel delivery.Channel, result error, waited time.Duration)
 
 	notified chan struct{}
 	failures *fault.Log                      // of the database
 	unsent   map[delivery.Channel]*fault.Log // of attempts that are repeated
 	status   status
 	claims   claims
+	expired  atomic.Int64
 }
 
 // New returns an Outbox. Call Run to start it.
@@ -179,7 +183,9 @@ func (o *Outbox) deliver(ctx context.Context, urgent bool) (bool, error) {
 	if errors.Is(err, store.ErrNotFound) {
 		ctx, stop := context.WithTimeout(ctx, storeTimeout)
 		defer stop()
-		return false, o.Store.ExpireMessages(ctx, now)
+		n, err := o.Store.ExpireMessages(ctx, now)
+		o.expired.Add(n)
+		return false, err
 	}
 	if err != nil {
 		return false, fmt.Errorf("outbox: claim: %w", err)
@@ -215,9 +221,12 @@ func (o *Outbox) attempt(ctx context.Context, row store.OutboxMessage) error {
 	}
 	send := o.Senders[m.Channel]
 	if send == nil {
-		return fmt.Errorf("%w: no sender is configured for %s", delivery.ErrRejected, m.Channel)
+		err = fmt.Errorf("%w: no sender is configured for %s", delivery.ErrRejected, m.Channel)
+		o.observe(m.Channel, err, row)
+		return err
 	}
 	err = send(ctx, m)
+	o.observe(m.Channel, err, row)
 	if err != nil && !errors.Is(err, delivery.ErrRejected) {
 		o.unsent[m.Channel].Failed(err, "message", row.ID, "attempt", row.SendAttempts)
 	}
@@ -226,6 +235,12 @@ func (o *Outbox) attempt(ctx context.Context, row store.OutboxMessage) error {
 		o.retryWaiting(ctx)
 	}
 	return err
+}
+
+func (o *Outbox) observe(channel delivery.Channel, result error, row store.OutboxMessage) {
+	if o.Observe != nil {
+		o.Observe(channel, result, max(o.Now().Sub(row.StateAt), 0)) // StateAt of a waiting message: enqueued
+	}
 }
 
 // retryWaiting makes the urgent messages due that failed while the mail server was away.

@@ -32,6 +32,10 @@ func (o *Outbox) Status(channel delivery.Channel) ChannelStatus {
 	return o.status.byChannel[channel]
 }
 
+// Expired returns how many messages this process has given up since its start: they expired before a mail server or
+// gateway accepted them, or the results of two attempts are not known.
+func (o *Outbox) Expired() int64 { return o.expired.Load() }
+
 // record records the result of an attempt, and reports whether it is the first success after a failure, once in
 // recoveryInterval. A rejected message says nothing about the server.
 func (s *status) record(channel delivery.Channel, result error, now time.Time) (recovered bool) {

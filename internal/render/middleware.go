@@ -101,6 +101,10 @@ func (p *Renderer) LogAndRecover(next http.Handler) http.Handler {
 				}
 				p.renderInternalError(recorder, r, fmt.Errorf("panic: %v\n%s", recovered, debug.Stack()))
 			}
+			took := time.Since(start)
+			if p.Observe != nil {
+				p.Observe(recorder.route, r.Method, max(recorder.status, http.StatusOK), took)
+			}
 			p.logger().LogAttrs(
 				r.Context(),
 				requestLevel(r.URL.Path, recorder.status),
@@ -109,7 +113,7 @@ func (p *Renderer) LogAndRecover(next http.Handler) http.Handler {
 				slog.String("method", r.Method),
 				slog.String("path", truncate(r.URL.Path, maxLoggedPath)),
 				slog.Int("status", max(recorder.status, http.StatusOK)),
-				slog.Duration("took", time.Since(start)),
+				slog.Duration("took", took),
 			)
 		}()
 		next.ServeHTTP(recorder, r)
@@ -144,10 +148,37 @@ func RequestID(ctx context.Context) string {
 	return id
 }
 
-// statusRecorder records the status of a response.
+// statusRecorder records the status of a response, and the route of its request.
 type statusRecorder struct {
 	http.ResponseWriter
 	status int
+	route  string
+}
+
+// SetRoute sets the route that Renderer.Observe gets for the request of w: never a text from the request.
+func SetRoute(w http.ResponseWriter, route string) {
+	for {
+		switch inner := w.(type) {
+		case *statusRecorder:
+			inner.route = route
+			return
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = inner.Unwrap()
+		default:
+			return
+		}
+	}
+}
+
+// ObserveRoutes returns mux, and sets the routes of its requests.
+func (p *Renderer) ObserveRoutes(mux *http.ServeMux) http.Handler {
+	if p.Observe == nil {
+		return mux
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() { SetRoute(w, r.Pattern) }() // the mux has set the pattern, also if its handler panics
+		mux.ServeHTTP(w, r)
+	})
 }
 
 func (w *statusRecorder) WriteHeader(status int) {

@@ -45,6 +45,9 @@ type Renderer struct {
 	JSONBodyPaths  []string               // paths whose requests have a JSON body, not a form
 	NotFoundHint   string                 // for programs, in the JSON error of a path that has nothing
 	Faults         *fault.Log             // gets the faults that pass; nil: none is logged
+	// Observe is called after each request with the pattern of its route, or what SetRoute says; "": it was refused before.
+	// nil: nothing is measured.
+	Observe func(route, method string, status int, took time.Duration)
 }
 
 // Templates are the parsed pages of one package, by file name without .html.

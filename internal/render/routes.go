@@ -24,6 +24,9 @@ type Route struct {
 	Handler Handler
 }
 
+// AssetsPattern is the pattern of the assets.
+const AssetsPattern = "GET /assets/{name}"
+
 // NewMux returns a mux with the routes, the assets, and error pages for unknown paths and methods. The caller may add
 // handlers.
 func (p *Renderer) NewMux(routes ...Route) *http.ServeMux {
@@ -31,7 +34,7 @@ func (p *Renderer) NewMux(routes ...Route) *http.ServeMux {
 	for _, route := range routes {
 		mux.Handle(route.Pattern, p.Handle(route.Handler))
 	}
-	mux.Handle("GET /assets/{name}", p.Handle(p.serveAsset))
+	mux.Handle(AssetsPattern, p.Handle(p.serveAsset))
 	mux.Handle("/", p.Handle(func(w http.ResponseWriter, r *http.Request) error {
 		return unmatchedRouteError(mux, w, r)
 	}))

@@ -12,20 +12,20 @@ const maxCommitted = 1000
 // transaction. PostgreSQL may lose them: a replica that lags behind may become the new primary.
 type committed struct {
 	mu  sync.Mutex
-	ids []string // the newest last
+	ids []EventID // the newest last
 }
 
-func (c *committed) add(id string) {
+func (c *committed) add(id EventID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.ids) >= 2*maxCommitted {
-		c.ids = append([]string(nil), c.ids[len(c.ids)-maxCommitted:]...)
+		c.ids = append([]EventID(nil), c.ids[len(c.ids)-maxCommitted:]...)
 	}
 	c.ids = append(c.ids, id)
 }
 
-// take returns the remembered IDs and forgets them.
-func (c *committed) take() []string {
+// take returns the remembered ids and forgets them.
+func (c *committed) take() []EventID {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ids := c.ids
@@ -40,9 +40,9 @@ func (db *DB) LostEvents(ctx context.Context) (lost int, err error) {
 	if len(ids) == 0 {
 		return 0, nil
 	}
-	found := make(map[string]bool, len(ids))
+	found := make(map[EventID]bool, len(ids))
 	rows, err := db.read.QueryContext(ctx, `SELECT id FROM audit_events WHERE id = ANY($1)`, ids)
-	list, err := all(rows, err, func(row scanner) (id string, err error) { return id, row.Scan(&id) })
+	list, err := all(rows, err, func(row scanner) (id EventID, err error) { return id, row.Scan(&id) })
 	if err != nil {
 		for _, id := range ids { // ask again
 			db.committed.add(id)
@@ -58,6 +58,9 @@ func (db *DB) LostEvents(ctx context.Context) (lost int, err error) {
 		} else {
 			lost++
 		}
+	}
+	if lost > 0 {
+		db.browsers.forget() // they may be lost too
 	}
 	return lost, nil
 }

@@ -27,5 +27,5 @@ func ParseCursor(text string) (c Cursor, ok bool) {
 	return Cursor{time.UnixMilli(at), id}, true
 }
 
-// cursorID matches a text of crypto/rand.Text, and the id of an audit event of the kind events.omitted.
+// cursorID matches a text of crypto/rand.Text.
 var cursorID = regexp.MustCompile(`^[A-Z2-7]{1,64}$`)

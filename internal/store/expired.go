@@ -1,17 +1,19 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"time"
 )
 
 // Cutoffs are the times before which DeleteExpired deletes rows.
 type Cutoffs struct {
-	Now     time.Time // for rows that anybody can create, which are deleted when they expire
-	Ended   time.Time // for other rows that expired or ended
-	Trust   time.Time // for verified networks, trust decisions, and rejections of clients
-	Guesses time.Time // for guesses
-	Events  time.Time // for security events
+	Now       time.Time // for rows that anybody can create, which are deleted when they expire
+	Ended     time.Time // for other rows that expired or ended
+	Trust     time.Time // for verified networks, and rejections of clients
+	Decisions time.Time // for trust decisions
+	Guesses   time.Time // for guesses
+	Events    time.Time // for security events
 }
 
 // The steps of DeleteExpired. One statement deletes as many rows as take about stepTime, so that other writers do not
@@ -32,16 +34,48 @@ func nextStep(rows int64, took time.Duration) int64 {
 	return rows
 }
 
+// expiredRows are the rows of a table that one statement deletes, for those before a time or an id, with the limit $2.
+type expiredRows struct {
+	query  string
+	before any
+}
+
 // DeleteExpired deletes rows that are older than the cutoffs, and former passwords, and returns their number. Each
-// statement deletes a few rows, which it finds by an index, in a transaction of its own. It is repeated until nothing is
-// left, and after as long a pause as it took, so that other writers have at least half of the time.
+// statement deletes a few rows, which it finds by an index, in a transaction of its own. The statements take turns until
+// nothing is left, so that much in one table does not keep the others waiting. After each that may have left rows,
+// DeleteExpired pauses for as long as it took, so that other writers have at least half of the time.
 func (db *DB) DeleteExpired(ctx context.Context, old Cutoffs) (sum int64, err error) {
-	for _, one := range []struct {
-		query  string
-		before time.Time
-	}{
+	left, steps := expired(old), map[string]int64{}
+	for len(left) > 0 {
+		var more []expiredRows
+		for _, one := range left {
+			rows := cmp.Or(steps[one.query], firstStep)
+			began := time.Now()
+			n, err := db.change(ctx, one.query, one.before, rows)
+			if sum += n; err != nil {
+				return sum, err
+			}
+			if n < rows {
+				continue
+			}
+			took := time.Since(began)
+			more, steps[one.query] = append(more, one), nextStep(rows, took)
+			select {
+			case <-ctx.Done():
+				return sum, ctx.Err()
+			case <-time.After(took):
+			}
+		}
+		left = more
+	}
+	return sum, nil
+}
+
+// expired returns the statements that delete what is older than the cutoffs.
+func expired(old Cutoffs) []expiredRows {
+	return []expiredRows{
 		{`DELETE FROM trust_decisions WHERE id IN
-			(SELECT id FROM trust_decisions WHERE decided_at < $1 LIMIT $2)`, old.Trust},
+			(SELECT id FROM trust_decisions WHERE decided_at < $1 LIMIT $2)`, old.Decisions},
 		{`DELETE FROM trusted_networks WHERE id IN
 			(SELECT id FROM trusted_networks WHERE verified_at < $1 LIMIT $2)`, old.Trust},
 		{`DELETE FROM devices WHERE id IN (SELECT id FROM devices WHERE expires_at < $1 LIMIT $2)`, old.Ended},
@@ -80,32 +114,10 @@ func (db *DB) DeleteExpired(ctx context.Context, old Cutoffs) (sum int64, err er
 		{`DELETE FROM outbox_messages WHERE id IN
 			(SELECT id FROM outbox_messages WHERE expires_at < $1 AND state <> 'waiting' LIMIT $2)`, old.Ended},
 		{`DELETE FROM audit_events WHERE id IN
-			(SELECT id FROM audit_events WHERE time < $1 ORDER BY time LIMIT $2)`, old.Events},
+			(SELECT id FROM audit_events WHERE id < $1 ORDER BY id LIMIT $2)`, firstEventID(old.Events)},
+		{`DELETE FROM audit_browsers WHERE id IN
+			(SELECT id FROM audit_browsers WHERE last_at < $1 LIMIT $2)`, old.Events.Add(-auditDay)},
 		{`DELETE FROM audit_counters WHERE (scope, ends_at) IN
 			(SELECT scope, ends_at FROM audit_counters WHERE ends_at < $1 ORDER BY ends_at LIMIT $2)`, old.Ended},
-	} {
-		n, err := db.changeInSteps(ctx, one.query, one.before)
-		if sum += n; err != nil {
-			return sum, err
-		}
-	}
-	return sum, nil
-}
-
-// changeInSteps runs a statement for rows before a time, with the limit $2, until it changes fewer.
-func (db *DB) changeInSteps(ctx context.Context, query string, before time.Time) (sum int64, err error) {
-	for rows := int64(firstStep); ; {
-		began := time.Now()
-		n, err := db.change(ctx, query, before, rows)
-		if sum += n; err != nil || n < rows {
-			return sum, err
-		}
-		took := time.Since(began)
-		rows = nextStep(rows, took)
-		select {
-		case <-ctx.Done():
-			return sum, ctx.Err()
-		case <-time.After(took):
-		}
 	}
 }

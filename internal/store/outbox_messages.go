@@ -176,13 +176,13 @@ func (db *DB) CountWaitingMessages(ctx context.Context) (w WaitingMessages, err 
 	return w, err
 }
 
-// ExpireMessages sets messages that can no longer be sent to expired or unknown, and deletes their bodies.
-func (db *DB) ExpireMessages(ctx context.Context, now time.Time) error {
+// ExpireMessages sets messages that can no longer be sent to expired or unknown, deletes their bodies, and returns their
+// number.
+func (db *DB) ExpireMessages(ctx context.Context, now time.Time) (int64, error) {
 	// Each half of the UNION uses an index of its own. The outer conditions are for PostgreSQL, as in ClaimMessage.
-	_, err := db.change(ctx, `UPDATE outbox_messages
+	return db.change(ctx, `UPDATE outbox_messages
 		SET state = CASE WHEN open_attempts > 0 THEN 'unknown' ELSE 'expired' END, state_at = $1, body = $2
 		WHERE id IN (SELECT id FROM outbox_messages WHERE state = 'waiting' AND expires_at < $1
 			UNION ALL SELECT id FROM outbox_messages WHERE state = 'waiting' AND open_attempts >= 2 AND due_at <= $1)
 		AND state = 'waiting' AND (expires_at < $1 OR (open_attempts >= 2 AND due_at <= $1))`, now, []byte{})
-	return err
 }

@@ -72,7 +72,7 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		},
 		"CreateBudgetEntry": func(d *db) error { return d.CreateBudgetEntry(ctx, store.BudgetEntry{ID: "y"}) },
 		"CreateTrustDecision": func(d *db) error {
-			return d.CreateTrustDecision(ctx, store.TrustDecision{ID: "y", AccountID: "x1", Body: x})
+			return no(d.CreateTrustDecision(ctx, store.TrustDecision{ID: "y", AccountID: "x1", Body: x}, 1))
 		},
 		"CreateDevice": func(d *db) error {
 			return d.CreateDevice(ctx, store.Device{ID: "y", Series: []byte("y"), Secret: x})
@@ -112,7 +112,8 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		},
 		"CountFailedPassword": func(d *db) error { return d.CountFailedPassword(ctx, "x1", at(1), at(2), []time.Time{at(0), at(1)}) },
 		"LostEvents": func(d *db) error {
-			return errors.Join(d.CreateAuditEvent(ctx, store.AuditEvent{ID: "z"}), no(d.LostEvents(ctx)))
+			_, err := d.CreateAuditEvent(ctx, store.AuditEvent{Kind: "x1", ActorType: "x1"}, at(2000))
+			return errors.Join(err, no(d.LostEvents(ctx)))
 		},
 		"ListAccounts": func(d *db) error {
 			var failed error
@@ -131,8 +132,8 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		},
 		"GetLastSignIn": func(d *db) error { return no(d.GetLastSignIn(ctx, "x1")) },
 		"TouchAccounts": func(d *db) error {
-			e := store.AuditEvent{ID: "signin", Kind: "session.created", Account: "x1", At: at(5000)}
-			return errors.Join(d.CreateAuditEvent(ctx, e), no(d.TouchAccounts(ctx, at(6000))))
+			e := store.AuditEvent{Kind: "session.created", ActorType: "person", Account: "x1"}
+			return errors.Join(no(d.CreateAuditEvent(ctx, e, at(5000))), no(d.TouchAccounts(ctx, at(6000))))
 		},
 		"LockOperators":   func(d *db) error { return no(d.LockOperators(ctx)) },
 		"DeleteAccount":   func(d *db) error { return d.DeleteAccount(ctx, store.Account{ID: "x1", Email: "x1", Epoch: 1}, at(1)) },
@@ -145,18 +146,27 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"ClockAhead":        func(d *db) error { return no(d.ClockAhead(ctx, time.Now)) },
 		"ListClients":       func(d *db) error { return no(d.ListClients(ctx)) },
 		"ListAuditEvents": func(d *db) error {
-			return no(d.ListAuditEvents(ctx, store.AuditFilter{Account: "x1",
-				Limit: 5}))
+			var err error
+			for _, f := range []store.AuditFilter{
+				{Account: "x1"}, {Account: "x1", Kinds: []string{"x1", "x2"}}, {Kinds: []string{"x1"}}, {Address: "x1"},
+				{Since: at(1), Until: at(2), Before: 5},
+			} {
+				f.Limit = 5
+				err = errors.Join(err, no(d.ListAuditEvents(ctx, f)))
+			}
+			return err
 		},
 		"ListCodes": func(d *db) error { return no(d.ListCodes(ctx, "x1")) },
 		"AddToCounters": func(d *db) error {
 			first, second := store.CounterKey{Counter: c, EndsAt: at(1)}, store.CounterKey{Counter: c, EndsAt: at(2)}
 			return no(d.AddToCounters(ctx, store.CounterChange{CounterKey: first, Amount: 1}, store.CounterChange{CounterKey: second}))
 		},
-		"CountAudit": func(d *db) error { return no(d.CountAudit(ctx, "x1", at(1), 9)) },
+		"CountAudit": func(d *db) error { _, _, err := d.CountAudit(ctx, "x1", at(1), 9); return err },
 		"CreateAuditEvent": func(d *db) error {
-			return d.CreateAuditEvent(ctx, store.AuditEvent{ID: "y"})
+			return no(d.CreateAuditEvent(ctx, store.AuditEvent{Kind: "x1", ActorType: "x1", Browser: "x1"}, at(2000)))
 		},
+		"AddOccurrences":  func(d *db) error { return d.AddOccurrences(ctx, 1, 1) },
+		"SetCounterEvent": func(d *db) error { return d.SetCounterEvent(ctx, "x1", at(1), 1) },
 		"LoadGuessBudget": func(d *db) error {
 			return no(d.LoadGuessBudget(ctx, "x1", time.Time{}, store.SiteSums{State: "x1"}))
 		},
@@ -198,7 +208,7 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"DeleteSession":         func(d *db) error { return d.DeleteSession(ctx, "x1", "x1") },
 		"RevokeTrust":           func(d *db) error { return d.RevokeTrust(ctx, "x1", "", "y", at(1)) },
 		"RevokeDeviceTrust":     func(d *db) error { return d.RevokeDeviceTrust(ctx, "x1", "x1", "y", at(1)) },
-		"ExpireMessages":        func(d *db) error { return d.ExpireMessages(ctx, at(1)) },
+		"ExpireMessages":        func(d *db) error { return no(d.ExpireMessages(ctx, at(1))) },
 		"ListFactors":           func(d *db) error { return no(d.ListFactors(ctx, "x1")) },
 		"FinishAttempt":         func(d *db) error { return d.FinishAttempt(ctx, "x1", at(1)) },
 		"AdvanceSweepTime":      func(d *db) error { return no(d.AdvanceSweepTime(ctx, at(1), 1)) },
@@ -607,6 +617,10 @@ func fill(t *testing.T, raw *sql.DB, url string) {
 		"email_links.due_at":          "CASE n WHEN 2 THEN 0 ELSE 100000 + n END",
 		"guess_budget_entries.kind":   "CASE n % 3 WHEN 0 THEN 'send' WHEN 1 THEN 'guess' ELSE 'proof' END",
 		"id_token_sent":               "FALSE",
+		"failed":                      "FALSE",
+		"audit_terms.id":              "1000 + n", // the migration has inserted others
+		"audit_events.kind":           "1000 + n",
+		"audit_events.actor_type":     "1000 + n",
 	}
 	for _, table := range texts(t, raw, tables) {
 		var names, values []string

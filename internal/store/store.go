@@ -48,6 +48,7 @@ type DB struct {
 	changes     *changes
 	observer    *observer
 	committed   *committed
+	browsers    *recentBrowsers
 	tx          *pendingTx // nil outside a transaction
 }
 
@@ -71,6 +72,9 @@ type Config struct {
 	MustExist bool
 	// Server says that this process serves people. A SQLite file has one such process, and is checked for damage.
 	Server bool
+	// Measure is called after each statement with its operation (one of Operations), its time, and whether the database
+	// failed. The time of a query ends with its first row. nil: nothing is measured.
+	Measure func(operation string, took time.Duration, failed bool)
 
 	// The rest is for PostgreSQL.
 
@@ -92,8 +96,8 @@ func (c Config) Open(ctx context.Context) (*DB, error) {
 	if err := f.prepare(c); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	db := &DB{flavor: f, path: c.URL, changes: &changes{last: map[Key]uint64{}}, observer: &observer{},
-		committed: &committed{}, unlock: func() {}}
+	db := &DB{flavor: f, path: c.URL, changes: &changes{last: map[Key]uint64{}}, observer: &observer{measure: c.Measure},
+		committed: &committed{}, browsers: &recentBrowsers{}, unlock: func() {}}
 	if c.Server && f.oneWriter {
 		var err error
 		if db.unlock, err = lockServer(c.URL); err != nil {
@@ -130,7 +134,8 @@ func (db *DB) connect(ctx context.Context, c Config) (err error) {
 			return fmt.Errorf("open: %w", errors.Join(err, db.writers.Close()))
 		}
 	}
-	db.read, db.write = observed{db.readers, db.observer}, observed{db.writers, db.observer}
+	db.read = observed{db.readers, db.observer, readOperation}
+	db.write = observed{db.writers, db.observer, writeOperation}
 	return db.PollChanges(ctx) // later calls compare with this one
 }
 
@@ -173,21 +178,20 @@ func (db *DB) Tx(ctx context.Context, f func(*DB) error) error {
 }
 
 func (db *DB) once(ctx context.Context, f func(*DB) error) error {
-	if err := db.observer.statement(Begin, nil); err != nil {
-		return fmt.Errorf("store: begin: %w", classify(err))
-	}
-	tx, err := db.writers.BeginTx(ctx, nil)
+	tx, err := db.begin(ctx)
 	if err != nil {
 		return fmt.Errorf("store: begin: %w", classify(err))
 	}
 	defer tx.Rollback() // does nothing after a commit
-	q := observed{tx, db.observer}
-	inner := &DB{read: q, write: q, flavor: db.flavor, changes: db.changes, observer: db.observer,
-		committed: db.committed, tx: &pendingTx{}}
+	inner := &DB{read: observed{tx, db.observer, readOperation}, write: observed{tx, db.observer, writeOperation},
+		flavor: db.flavor, changes: db.changes, observer: db.observer, committed: db.committed, browsers: db.browsers,
+		tx: &pendingTx{}}
 	if err := f(inner); err != nil {
 		return err
 	}
+	began := db.observer.start()
 	err = tx.Commit()
+	db.observer.ended(commitOperation, began, err)
 	db.changes.publish(inner.tx.keys) // also after an error: it may have been committed
 	if err != nil {
 		return fmt.Errorf("store: commit: %w", classify(err))
@@ -196,6 +200,15 @@ func (db *DB) once(ctx context.Context, f func(*DB) error) error {
 		then()
 	}
 	return nil
+}
+
+func (db *DB) begin(ctx context.Context) (tx *sql.Tx, err error) {
+	began := db.observer.start()
+	if err = db.observer.statement(Begin, nil); err == nil {
+		tx, err = db.writers.BeginTx(ctx, nil)
+	}
+	db.observer.ended(beginOperation, began, err)
+	return tx, err
 }
 
 // AfterCommit runs f once this transaction is committed, and not if it is rolled back. If Tx retries the transaction,

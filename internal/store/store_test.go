@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -273,7 +274,7 @@ func TestMessageRetries(t *testing.T) {
 		if err := claim(90); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("after two unknown results: got %v, want ErrNotFound", err)
 		}
-		if err := db.ExpireMessages(ctx, at(90)); err != nil {
+		if _, err := db.ExpireMessages(ctx, at(90)); err != nil {
 			t.Fatal(err)
 		}
 		if state, _, err := db.GetMessageState(ctx, "m"); state != store.MessageUnknown || err != nil {
@@ -361,8 +362,8 @@ func TestDeleteExpired(t *testing.T) {
 	})
 }
 
-// Trusted networks and trust decisions are deleted at Cutoffs.Trust, and devices that have expired with all that refers
-// to them at Cutoffs.Ended.
+// Trusted networks are deleted at Cutoffs.Trust, trust decisions at Cutoffs.Decisions, and devices that have expired with
+// all that refers to them at Cutoffs.Ended.
 func TestDeleteExpiredTrust(t *testing.T) {
 	storetest.EachWay(t, func(t *testing.T, url string) {
 		db := storetest.Open(t, url)
@@ -382,8 +383,9 @@ func TestDeleteExpiredTrust(t *testing.T) {
 				Epoch: 1, Body: []byte("b"), VerifiedAt: at(10)}))
 			must(db.CreateTrustedNetwork(ctx, store.TrustedNetwork{ID: "late " + id, DeviceID: id, AccountID: "a",
 				Epoch: 1, Body: []byte("b"), VerifiedAt: at(20)}))
-			must(db.CreateTrustDecision(ctx, store.TrustDecision{ID: id, DecidedAt: at(int64(10 + 10*i)),
-				AccountID: "a", Reason: "none", Body: []byte("b")}))
+			_, err := db.CreateTrustDecision(ctx, store.TrustDecision{ID: id, DecidedAt: at(int64(10 + 10*i)),
+				AccountID: "a", Reason: "none", Body: []byte("b")}, 9)
+			must(err)
 		}
 		count := func(networks, decisions, devices, known int) {
 			t.Helper()
@@ -395,10 +397,13 @@ func TestDeleteExpiredTrust(t *testing.T) {
 				}
 			}
 		}
-		_, err := db.DeleteExpired(ctx, store.Cutoffs{Trust: at(10)})
+		_, err := db.DeleteExpired(ctx, store.Cutoffs{Trust: at(10), Decisions: at(10)})
 		must(err)
 		count(4, 2, 2, 2)
 		_, err = db.DeleteExpired(ctx, store.Cutoffs{Trust: at(20)})
+		must(err)
+		count(2, 2, 2, 2)
+		_, err = db.DeleteExpired(ctx, store.Cutoffs{Decisions: at(20)})
 		must(err)
 		count(2, 1, 2, 2)
 		_, err = db.DeleteExpired(ctx, store.Cutoffs{Ended: at(150)})
@@ -432,6 +437,37 @@ func TestRotateDeviceSecrets(t *testing.T) {
 		all.Wait()
 		if won.Load() != 1 {
 			t.Errorf("%d of 16 won", won.Load())
+		}
+	})
+}
+
+// A table with many expired rows does not keep the others waiting: the statements take turns.
+func TestExpiredRowsTakeTurns(t *testing.T) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
+		db := storetest.Open(t, url)
+		const many = 200
+		for i := range many {
+			one := store.BudgetEntry{ID: fmt.Sprint(i), Budget: "anna", Kind: store.EntrySend, CreatedAt: at(1)}
+			if err := db.CreateBudgetEntry(t.Context(), one); err != nil {
+				t.Fatal(err)
+			}
+		}
+		recorder := storetest.Record(t, db)
+		n, err := db.DeleteExpired(t.Context(), store.Cutoffs{Ended: at(2)})
+		if err != nil || n != many {
+			t.Fatalf("%d rows were deleted, want %d: %v", n, many, err)
+		}
+		var order []string
+		for _, s := range recorder.Statements() {
+			for _, table := range []string{"guess_budget_entries", "outbox_messages"} {
+				if strings.HasPrefix(s.Query, "DELETE FROM "+table) && !strings.Contains(s.Query, "NOT IN ('send'") {
+					order = append(order, table)
+				}
+			}
+		}
+		if len(order) < 4 || order[0] != "guess_budget_entries" || order[1] != "outbox_messages" ||
+			slices.Contains(order[2:], "outbox_messages") {
+			t.Errorf("the order is %q, want many steps for the guess budgets, and the messages after the first", order)
 		}
 	})
 }

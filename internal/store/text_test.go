@@ -61,7 +61,9 @@ func roundTrip(ctx context.Context, db *store.DB, one, other string) (problems [
 		same(link, l, err)
 		state, err := tx.GetOrSetState(ctx, one, other)
 		same(state, other, err)
-		must(tx.CreateAuditEvent(ctx, store.AuditEvent{ID: "e", Kind: "session.created", Address: one, Browser: other}))
+		_, err = tx.CreateAuditEvent(ctx, store.AuditEvent{Kind: "session.created", ActorType: "person", Address: one,
+			Browser: other}, at(5))
+		must(err)
 		must(tx.SpendQuota(ctx, store.Counter{Kind: "test", Subject: one}, at(9), 1, 1))
 		err = tx.SpendQuota(ctx, store.Counter{Kind: "test", Subject: other}, at(9), 1, 1)
 		same(errors.Is(err, store.ErrNotFound), one == other, nil)

@@ -15,12 +15,17 @@ type TrustDecision struct {
 	Body      []byte // sealed: all inputs of the decision
 }
 
-// CreateTrustDecision inserts d. It does nothing if there is a decision with its id, which is then the same decision.
-func (db *DB) CreateTrustDecision(ctx context.Context, d TrustDecision) error {
-	_, err := db.change(ctx, `INSERT INTO trust_decisions (id, decided_at, account_id, device_id, reason, body)
-			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING`,
-		d.ID, d.DecidedAt, d.AccountID, d.DeviceID, d.Reason, d.Body)
-	return err
+// CreateTrustDecision inserts d, and reports whether the account has more than most decisions; d itself may not count
+// yet. It does nothing if there is a decision with its id, which is then the same decision.
+func (db *DB) CreateTrustDecision(ctx context.Context, d TrustDecision, most int64) (full bool, err error) {
+	err = db.returning(ctx, `INSERT INTO trust_decisions (id, decided_at, account_id, device_id, reason, body)
+			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING
+			RETURNING EXISTS (SELECT 1 FROM trust_decisions WHERE account_id = $3 LIMIT 1 OFFSET $7)`,
+		[]any{d.ID, d.DecidedAt, d.AccountID, d.DeviceID, d.Reason, d.Body, most}, []any{&full})
+	if err == ErrNotFound {
+		return false, nil
+	}
+	return full, err
 }
 
 // PruneTrustDecisions deletes all but the newest most decisions about an account.

@@ -56,6 +56,16 @@ const (
 	Expired                  Reason = "expired"   // the verification is too old
 )
 
+// Reasons returns every Reason, Trusted first.
+func Reasons() []Reason {
+	return []Reason{
+		Trusted, TrustDisabled, NoRecord, RevokedPasswordChanged, RevokedFactorChanged, RevokedRecoveryCodeUsed,
+		RevokedByOwner, RevokedSignOutEverywhere, RevokedByOperator, RevokedAccountDisabled, RevokedBackupRestored,
+		RevokedTokenReuse, RevokedEpochChanged, OtherBrowser, BrowserDowngrade, UnknownNetwork, OtherNetwork, ClockSetBack,
+		Expired,
+	}
+}
+
 // Record is the stored result of one verification: browser, network and time. Its owner and its
 // token are stored with it and are not needed for the decision. Source: help page: "This record
 // stores the following details."

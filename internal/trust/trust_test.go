@@ -323,3 +323,18 @@ func TestIsLoopbackHost(t *testing.T) {
 		}
 	}
 }
+
+// Reasons has each reason once, and every reason for which a decision asks.
+func TestReasons(t *testing.T) {
+	list := trust.Reasons()
+	for i, reason := range list {
+		if reason == "" || slices.Contains(list[:i], reason) {
+			t.Errorf("%q is empty or listed twice", reason)
+		}
+	}
+	for _, reason := range []trust.Reason{trust.Trusted, trust.NoRecord, trust.OtherBrowser, trust.UnknownNetwork, trust.OtherNetwork, trust.Expired} {
+		if !slices.Contains(list, reason) {
+			t.Errorf("%q is not listed", reason)
+		}
+	}
+}

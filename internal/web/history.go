@@ -3,7 +3,6 @@ package web
 import (
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
@@ -65,15 +64,15 @@ func historyView(p historyPage) render.View {
 // showHistory shows what happened to the account: sign-ins, failures and changes, newest first.
 func (s *Handlers) showHistory(w http.ResponseWriter, r *http.Request, who signedIn) error {
 	filter := audit.Filter{Account: who.Account.ID, Kinds: shown(), Limit: historyEvents + 1}
-	filter.Before, _ = audit.ParseCursor(r.URL.Query().Get("before")) // an invalid cursor starts at the newest event
+	filter.Before, _ = audit.ParseEventID(r.URL.Query().Get("before")) // an invalid one starts at the newest event
 	events, err := s.Accounts.Audit().List(r.Context(), filter)
 	if err != nil {
 		return err
 	}
-	p := historyPage{First: filter.Before.ID == ""}
+	p := historyPage{First: filter.Before == 0}
 	if len(events) > historyEvents {
 		events = events[:historyEvents]
-		p.Older = "/settings/history?before=" + url.QueryEscape(events[historyEvents-1].Cursor().String())
+		p.Older = "/settings/history?before=" + events[historyEvents-1].ID.String()
 	}
 	words := s.Pages.Localizer(r)
 	for _, e := range events {

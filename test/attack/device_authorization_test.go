@@ -119,7 +119,7 @@ func TestLinkToADeviceCodeAllowsNothing(t *testing.T) {
 		again := h.startDevice("tv", "scope", "openid email offline_access")
 		h.wantStatus(h.enter(anna, again.text("user_code")), http.StatusOK)
 		h.wantDeviceError("the next device", h.poll("tv", again.text("device_code")), "authorization_pending")
-		if kinds := h.column("SELECT kind FROM audit_events WHERE client = 'tv' ORDER BY time"); !slices.Contains(kinds, "grant.created") {
+		if kinds := h.column("SELECT kind FROM audit_log WHERE client = 'tv' ORDER BY time"); !slices.Contains(kinds, "grant.created") {
 			h.T.Errorf("events: %q", kinds)
 		}
 		if page := anna.Get("/settings/apps"); !strings.Contains(page.Body, "Television") {
@@ -149,7 +149,7 @@ func TestUserCodesAreLimited(t *testing.T) {
 			h.T.Errorf("40 guesses at once: %v", answers.n)
 		}
 		h.wantLimited("the right code after them", anna.Post("/device", "user_code", s.text("user_code")))
-		if n := h.value("SELECT COUNT(*) FROM audit_events WHERE kind = 'user_code.rejected'"); n == "0" {
+		if n := h.value("SELECT COUNT(*) FROM audit_log WHERE kind = 'user_code.rejected'"); n == "0" {
 			h.T.Error("no event of a wrong code")
 		}
 		for _, kind := range []string{"user_codes_network", "user_codes"} {

@@ -1,11 +1,13 @@
 package attack
 
 import (
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -390,6 +392,58 @@ func TestSignOutEverywhereReachesOtherServers(t *testing.T) {
 	here.wantRefused("here", here.ask("GET", wiki, "/"), http.StatusUnauthorized)
 	c.advance(time.Second)
 	there.wantRefused("there", there.ask("GET", wiki, "/"), http.StatusUnauthorized)
+}
+
+// The same while both servers answer checks of that browser and of another, and somebody signs in: no answer that is kept
+// meanwhile outlasts the second.
+func TestSignOutEverywhereReachesBusyServers(t *testing.T) {
+	t.Parallel()
+	url, c := storetest.NewPostgres(t), newClock()
+	first := start(t, url, behindProxy, c.set)
+	second := start(t, url, behindProxy, c.set, func(o *twostep.Options) { o.KeyFile = first.KeyFile })
+	first.addBen()
+	here := first.proxiedUser(first.annaSignedIn())
+	first.wantStatus(here.open(wiki, "/"), http.StatusOK)
+	ben := first.proxiedUser(first.signIn(first.Browser(), benEmail, benPassword))
+	first.wantStatus(ben.open(wiki, "/"), http.StatusOK)
+	at := func(h *server, kept map[string]map[string]string) *proxiedUser {
+		v := h.proxiedUser(h.Browser())
+		v.kept = map[string]map[string]string{wiki: maps.Clone(kept[wiki])}
+		return v
+	}
+	stop, ready := make(chan struct{}), make(chan struct{}, 4)
+	var busy sync.WaitGroup
+	for _, h := range []*server{first, second} {
+		for _, v := range []*proxiedUser{at(h, here.kept), at(h, ben.kept)} {
+			busy.Go(func() {
+				for n := range 5000 {
+					v.ask("GET", wiki, "/")
+					if n == 20 {
+						ready <- struct{}{}
+					}
+					select {
+					case <-stop:
+						return
+					default:
+					}
+				}
+			})
+		}
+	}
+	for range cap(ready) {
+		<-ready
+	}
+	first.wantStatus(first.post(here.person, "/settings/sessions/end", ""), http.StatusSeeOther)
+	v := at(first, here.kept)
+	v.wantRefused("here", v.ask("GET", wiki, "/"), http.StatusUnauthorized)
+	c.advance(time.Second)
+	for range 20 {
+		v = at(second, here.kept)
+		v.wantRefused("there", v.ask("GET", wiki, "/"), http.StatusUnauthorized)
+	}
+	close(stop)
+	busy.Wait()
+	second.wantStatus(at(second, ben.kept).ask("GET", wiki, "/"), http.StatusOK)
 }
 
 // The cookie of the sign-in server is used at an app's host, and the cookie of a host at other hosts

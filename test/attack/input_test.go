@@ -131,7 +131,7 @@ func TestInjectedTextStaysText(t *testing.T) {
 		if a := c.Get("/settings/sessions"); strings.Contains(a.Body, "<script>alert") || a.StatusCode != 200 {
 			h.T.Errorf("the page of sessions: %d", a.StatusCode)
 		}
-		for _, stored := range slices.Concat(h.column("SELECT user_agent FROM sessions"), h.column("SELECT user_agent FROM attempts"), h.column("SELECT browser FROM audit_events")) {
+		for _, stored := range slices.Concat(h.column("SELECT user_agent FROM sessions"), h.column("SELECT user_agent FROM attempts"), h.column("SELECT browser FROM audit_log")) {
 			if len(stored) > 256 {
 				h.T.Errorf("%d bytes of a browser's name are kept", len(stored))
 			}

@@ -82,7 +82,7 @@ func TestHungUpPasswordGuessesAreCounted(t *testing.T) {
 func (h *server) comparedAndCounted() (compared, counted string) {
 	h.Stop()
 	for late := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		compared = h.value("SELECT count(*) FROM audit_events WHERE kind = 'password.rejected'")
+		compared = h.value("SELECT count(*) FROM audit_log WHERE kind = 'password.rejected'")
 		counted = h.value("SELECT COALESCE(sum(failures), 0) FROM failed_passwords")
 		if compared == counted || time.Now().After(late) {
 			return compared, counted

@@ -138,7 +138,7 @@ func TestRegistrationIsChecked(t *testing.T) {
 		if s := h.redeem(to.Query().Get("code"), got.text("client_id"), got.text("client_secret"), "https://new.example/cb"); s.status != http.StatusOK {
 			h.T.Errorf("its tokens: %d %v", s.status, s.body)
 		}
-		if kinds := h.column("SELECT kind FROM audit_events WHERE kind LIKE 'registration_token%' OR kind = 'client.created'"); len(kinds) != 4 {
+		if kinds := h.column("SELECT kind FROM audit_log WHERE kind LIKE 'registration_token%' OR kind = 'client.created'"); len(kinds) != 4 {
 			h.T.Errorf("events: %q", kinds)
 		}
 	})

@@ -192,7 +192,7 @@ func TestNameChangesAreLimited(t *testing.T) {
 		for range 5 {
 			h.wantStatus(b.Post("/settings/name", "name", "One more"), http.StatusTooManyRequests)
 		}
-		if got := h.value("SELECT COUNT(*) FROM audit_events WHERE kind = 'name.changed'"); got != "20" {
+		if got := h.value("SELECT COUNT(*) FROM audit_log WHERE kind = 'name.changed'"); got != "20" {
 			h.T.Errorf("%s changes were recorded", got)
 		}
 		if got := h.value("SELECT name FROM accounts WHERE email = '" + live.AnnaEmail + "'"); got != "Anna 19" {

@@ -273,7 +273,7 @@ func (h *server) tries() string {
 // tables are all tables of ours.
 func (h *server) tables() []string {
 	if strings.HasPrefix(h.Database, "postgres") {
-		return h.column("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_name NOT LIKE 'goose%' ORDER BY table_name")
+		return h.column("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name NOT LIKE 'goose%' ORDER BY table_name")
 	}
 	return h.column("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'goose%' ORDER BY name")
 }
@@ -296,10 +296,10 @@ func (h *server) contents() string {
 				"email_second_step FROM accounts"
 		case "outbox_messages":
 			query = "SELECT id, expires_at FROM outbox_messages"
-		case "failed_passwords", "audit_counters":
+		case "failed_passwords", "audit_counters", "audit_browsers":
 			continue
 		case "audit_events":
-			query = "SELECT id, kind, account, target FROM audit_events WHERE result = 'success'"
+			query = "SELECT id, kind, account, target FROM audit_log WHERE result = 'success'"
 		case "server_state":
 			query = "SELECT name, value FROM server_state WHERE name NOT LIKE 'time%'" // 'time' and 'time that follows'
 		case "rate_limit_counters":

@@ -133,7 +133,7 @@ func TestIDsAreNoTokens(t *testing.T) {
 	b := h.Browser()
 	b.SignIn()
 	h.Browser().Password()
-	for _, query := range []string{"SELECT id FROM sessions", "SELECT id FROM attempts", "SELECT id FROM accounts", "SELECT id FROM challenges", "SELECT id FROM one_time_codes", "SELECT id FROM audit_events"} {
+	for _, query := range []string{"SELECT id FROM sessions", "SELECT id FROM attempts", "SELECT id FROM accounts", "SELECT id FROM challenges", "SELECT id FROM one_time_codes", "SELECT id FROM audit_log"} {
 		for _, id := range h.column(query) {
 			for _, name := range []string{"session", "signin"} {
 				c := h.withCookies(name, id)

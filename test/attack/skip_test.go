@@ -126,6 +126,7 @@ var unusedByCode = map[string]string{
 	"account_keys":           "the operator's list of accounts",
 	"pending_factors":        "factors that are being enrolled",
 	"audit_counters":         "the limit of recorded failures; a success is always recorded",
+	"audit_browsers":         "written with the password, once a day for each browser",
 	"trust_decisions":        "written with the password, before the code is asked for",
 	"trusted_networks":       "read with a device cookie, and written if the person wants trust",
 	"failed_passwords":       "read and written with the password",

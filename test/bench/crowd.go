@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	people      = 20 // sign in beside a flood, one after the other
-	connections = 75 // of the flood
+	people      = 100 // sign in beside a flood, one after the other
+	connections = 75  // of the flood
 )
 
 // flood is many sign-ins at the same time.

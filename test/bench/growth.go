@@ -17,6 +17,7 @@ import (
 const (
 	visitors = 64 // sign in to a database of many accounts
 	atOnce   = 32 // of them at the same time
+	rounds   = 8  // so often each of them, so that one slow sign-in is not the 99th percentile
 	quiet    = 10 * time.Second
 )
 
@@ -50,21 +51,26 @@ func growths(ctx context.Context, name, dir string, quick bool, newDatabase func
 		if i == 0 {
 			first = g
 		}
-		of := fmt.Sprintf(", %d accounts, %s", accounts, name)
-		items = append(items,
-			item{"size of an account after a year" + of, g.size / 1000, "kB", first.size / 1000, measured},
-			item{"processors of an idle server" + of, g.idle, "", 0.005, atMost},
-			item{"sign-in with an app code: median" + of, g.p50, "ms", first.p50, measured},
-			item{"sign-in with an app code: p99" + of, g.p99, "ms", 1.2 * first.p99, atMost},
-			item{"processor for a sign-in, hash included" + of, g.processor, "ms", first.processor, measured},
-			item{"32 sign-ins at once while rows are deleted: p99" + of, g.busy, "ms", 1.2 * first.busy, atMost},
-			item{"32 sign-ins at once while rows are deleted" + of, g.busyRate, "/s", first.busyRate, measured},
-			item{"time to delete what has expired in a day" + of, g.deletion, "s", first.deletion, measured},
-			item{"processor for a forward-auth check, 4,000 browsers in turn" + of, g.few, "ms", 0.12, atMost},
-			item{"processor for a forward-auth check, 100,000 browsers, first round" + of, g.many, "ms", 0.12, measured},
-			item{"processor for a forward-auth check, 100,000 browsers, later" + of, g.again, "ms", 0.12, measured})
+		items = append(items, g.items(first, fmt.Sprintf(", %d accounts, %s", accounts, name))...)
 	}
 	return items, nil
+}
+
+// items returns the lines of the table, beside those of the smallest database.
+func (g growth) items(first growth, of string) []item {
+	return []item{
+		{"size of an account after a year" + of, g.size / 1000, "kB", first.size / 1000, measured},
+		{"processors of an idle server" + of, g.idle, "", 0.005, atMost},
+		{"sign-in with an app code: median" + of, g.p50, "ms", first.p50, measured},
+		{"sign-in with an app code: p99" + of, g.p99, "ms", 1.2 * first.p99, atMost},
+		{"processor for a sign-in, hash included" + of, g.processor, "ms", first.processor, measured},
+		{"32 sign-ins at once while rows are deleted: p99" + of, g.busy, "ms", 1.2 * first.busy, atMost},
+		{"32 sign-ins at once while rows are deleted" + of, g.busyRate, "/s", first.busyRate, measured},
+		{"time to delete what has expired in a day" + of, g.deletion, "s", first.deletion, measured},
+		{"processor for a forward-auth check, 4,000 browsers in turn" + of, g.few, "ms", 0.12, atMost},
+		{"processor for a forward-auth check, 100,000 browsers, first round" + of, g.many, "ms", 0.12, measured},
+		{"processor for a forward-auth check, 100,000 browsers, later" + of, g.again, "ms", 0.12, measured},
+	}
 }
 
 // growthOf creates a database with so many accounts and measures it.
@@ -133,23 +139,26 @@ func join(ctx context.Context, url, dir string) (people []*population.Person, er
 }
 
 // measureBusy signs people in, atOnce at the same time, while the server deletes what has expired.
-func (g *growth) measureBusy(_ context.Context, _ *population.Site, people []*population.Person, _ string) error {
-	var all sync.WaitGroup
+func (g *growth) measureBusy(_ context.Context, s *population.Site, people []*population.Person, _ string) error {
 	var mu sync.Mutex
 	var times []time.Duration
 	var failed error
 	began := time.Now()
-	for i := range atOnce {
-		all.Go(func() {
-			for n := i; n < len(people); n += atOnce {
-				took, err := people[n].SignIn(false)
-				mu.Lock()
-				times, failed = append(times, took), errors.Join(failed, err)
-				mu.Unlock()
-			}
-		})
+	for range rounds {
+		var all sync.WaitGroup
+		for i := range atOnce {
+			all.Go(func() {
+				for n := i; n < len(people); n += atOnce {
+					took, err := people[n].SignIn(false)
+					mu.Lock()
+					times, failed = append(times, took), errors.Join(failed, err)
+					mu.Unlock()
+				}
+			})
+		}
+		all.Wait()
+		s.Advance(time.Minute) // for the next code
 	}
-	all.Wait()
 	g.busyRate = float64(len(times)) / time.Since(began).Seconds()
 	g.busy = quantile(times, 0.99)
 	return failed
@@ -183,7 +192,7 @@ func usedIn(d time.Duration) (float64, error) {
 func (g *growth) measureSignIns(_ context.Context, s *population.Site, people []*population.Person, _ string) error {
 	var times []time.Duration
 	var sum time.Duration
-	for range 3 {
+	for range rounds {
 		s.Advance(25 * time.Hour)
 		theirs := postgresProcessor()
 		cost, err := spent(len(people), func(i int) error {
@@ -196,7 +205,7 @@ func (g *growth) measureSignIns(_ context.Context, s *population.Site, people []
 		}
 		sum += cost + each(theirs.since(), len(people))
 	}
-	g.p50, g.p99, g.processor = median(times), quantile(times, 0.99), millis(sum)/3
+	g.p50, g.p99, g.processor = median(times), quantile(times, 0.99), millis(sum)/rounds
 	return nil
 }
 

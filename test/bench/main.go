@@ -10,12 +10,21 @@
 //	go run ./bench -create 1000000 -database /tmp/million/twostep.db
 //
 // creates a database of so many accounts, with its key file beside it or in -keys.
+//
+//	go run ./bench -of 1000000 -database /tmp/million/twostep.db
+//
+// measures only that database.
+//
+//	go run ./bench -crowd
+//
+// measures only the wait of people beside floods of sign-ins.
 package main
 
 import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -55,13 +64,24 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	quick := flag.Bool("quick", false, "leave out what takes long")
 	accounts := flag.Int("create", 0, "create a database of so many accounts, and measure nothing")
-	database := flag.String("database", "", "the database to create, which is empty: a file or a postgres:// URL")
+	existing := flag.Int("of", 0, "measure only a database of so many accounts, made with -create")
+	floods := flag.Bool("crowd", false, "measure only the wait of people beside floods of sign-ins")
+	database := flag.String("database", "", "the database, which is empty for -create: a file or a postgres:// URL")
 	keys := flag.String("keys", "", "the directory of its key file; default: that of the database")
 	flag.Parse()
 	var err error
-	if *accounts > 0 {
-		err = population.Create(ctx, *database, cmp.Or(*keys, filepath.Dir(*database)), *accounts)
-	} else {
+	dir := cmp.Or(*keys, filepath.Dir(*database))
+	switch {
+	case *accounts > 0:
+		err = population.Create(ctx, *database, dir, *accounts)
+	case *existing > 0:
+		var g growth
+		if g, err = grow(ctx, *database, dir, *existing); err == nil {
+			err = show(g.items(g, ""))
+		}
+	case *floods:
+		err = onlyCrowd(ctx)
+	default:
 		err = run(ctx, *quick)
 	}
 	stop()
@@ -69,6 +89,35 @@ func main() {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
 		os.Exit(1)
 	}
+}
+
+// onlyCrowd measures the floods on both databases.
+func onlyCrowd(ctx context.Context) error {
+	dir, err := os.MkdirTemp("", "twostep-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	url, drop, err := postgres()
+	if err != nil {
+		return err
+	}
+	defer drop()
+	crowd := []func(*site, context.Context, hashes) ([]item, error){(*site).crowd}
+	for store, database := range map[string]string{"SQLite": filepath.Join(dir, "lite", "twostep.db"), "PostgreSQL": url} {
+		keys := filepath.Join(dir, store)
+		if err := errors.Join(os.MkdirAll(keys, 0o700), os.MkdirAll(filepath.Join(dir, "lite"), 0o700)); err != nil {
+			return err
+		}
+		items, err := parted(ctx, store, database, keys, hashes{}, crowd)
+		if err != nil {
+			return fmt.Errorf("%s: %w", store, err)
+		}
+		if err := show(items); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func run(ctx context.Context, quick bool) error {

@@ -84,27 +84,37 @@ func (s *site) close() error {
 
 // server measures everything that goes through the pages and the store.
 func server(ctx context.Context, store, database, dir string, h hashes, quick bool) (items []item, err error) {
+	parts := []func(*site, context.Context, hashes) ([]item, error){
+		(*site).clicks, (*site).work, (*site).checks, (*site).hosts, (*site).codes, (*site).signIns,
+	}
+	if !quick {
+		parts = append(parts, (*site).crowd)
+	}
+	if items, err = parted(ctx, store, database, dir, h, parts); err != nil {
+		return nil, err
+	}
+	some, err := trusts(ctx, database)
+	for i := range some {
+		some[i].Name += ", " + store
+	}
+	return append(items, some...), err
+}
+
+// parted measures some parts of a server on a new database.
+func parted(ctx context.Context, store, database, dir string, h hashes,
+	parts []func(*site, context.Context, hashes) ([]item, error)) (items []item, err error) {
 	s, err := open(ctx, database, dir)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	parts := []func(context.Context, hashes) ([]item, error){s.clicks, s.work, s.checks, s.hosts, s.codes, s.signIns, s.crowd}
-	if quick {
-		parts = parts[:len(parts)-1]
-	}
 	for _, part := range parts {
-		some, err := part(ctx, h)
+		some, err := part(s, ctx, h)
 		if err != nil {
 			return nil, err
 		}
 		items = append(items, some...)
 	}
-	some, err := trusts(ctx, database)
-	if err != nil {
-		return nil, err
-	}
-	items = append(items, some...)
 	for i := range items {
 		items[i].Name += ", " + store
 	}

@@ -26,7 +26,8 @@ import (
 var howToPages = []string{"../../docs/how-to/*.md", "../../docs/operating.md", "../../docs/apps.md", "../../docs/forward-auth.md"}
 
 // absentPrograms do nothing: they change the users, packages and logs of a machine that the test does not own.
-var absentPrograms = []string{"apt-get", "chown", "createuser", "createdb", "fail2ban-client", "journalctl"}
+var absentPrograms = []string{"apt-get", "chown", "createuser", "createdb", "fail2ban-client", "journalctl",
+	"promtool"}
 
 // endless are the commands that do not end by themselves, with what they print.
 var endless = map[string]string{
@@ -115,7 +116,7 @@ func newMachine(t *testing.T, bin, page, text string) *machine {
 		t.Fatal(err)
 	}
 	for _, folder := range []string{"bin", "home", "root", "run/twostep", "etc/twostep", "etc/fail2ban/filter.d",
-		"etc/fail2ban/jail.d", "var/lib/twostep", "tmp"} {
+		"etc/fail2ban/jail.d", "etc/prometheus", "var/lib/twostep", "tmp"} {
 		if err := os.MkdirAll(filepath.Join(root, folder), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +133,7 @@ func newMachine(t *testing.T, bin, page, text string) *machine {
 		filepath.Join(root, "tmp")), "USER=root")
 	m.values = strings.NewReplacer("/usr/src/twostep", source, "/usr/local/bin", root+"/bin", "/etc/", root+"/etc/",
 		"/var/lib/twostep", root+"/var/lib/twostep", "/root/", root+"/root/", "/run/twostep", root+"/run/twostep",
-		"http://127.0.0.1:8080", m.url)
+		"http://127.0.0.1:8080", m.url, "127.0.0.1:9464", unusedAddress(t))
 	m.base = map[string]string{
 		"listen": fmt.Sprintf("%q", address), "public_url": fmt.Sprintf("%q", m.url),
 		"data":   fmt.Sprintf("%q", filepath.Join(root, "var/lib/twostep")),
@@ -260,7 +261,7 @@ func (m *machine) follow(steps []step) {
 	for _, s := range steps {
 		if s.command != "" {
 			m.step(s)
-		} else if slices.Contains([]string{"branding.md", "text-messages.md"}, m.page) {
+		} else if slices.Contains([]string{"branding.md", "monitor.md", "text-messages.md"}, m.page) {
 			m.add(m.values.Replace(s.content))
 		}
 	}

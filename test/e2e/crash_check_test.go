@@ -22,26 +22,26 @@ var halves = map[string]string{
 		SELECT count(*) FROM (SELECT attempt_id FROM sessions GROUP BY attempt_id, epoch HAVING count(*) > 1)`,
 	"session of a later time without a change of password": `
 		SELECT count(*) FROM sessions JOIN attempts ON attempts.id = sessions.attempt_id WHERE attempts.epoch < sessions.epoch AND NOT EXISTS
-			(SELECT 1 FROM audit_events WHERE audit_events.account = sessions.account_id AND audit_events.kind = 'password.changed')`,
+			(SELECT 1 FROM audit_log WHERE audit_log.account = sessions.account_id AND audit_log.kind = 'password.changed')`,
 	"sign-in passed by half": `
 		SELECT count(*) FROM attempts JOIN challenges ON challenges.attempt_id = attempts.id WHERE attempts.finished_at <> challenges.passed_at
 			OR challenges.passed_at <> (SELECT coalesce(sum(used_at), 0) FROM one_time_codes WHERE one_time_codes.challenge_id = challenges.id)`,
 	"sign-in passed without a session that nobody signed out": `
 		SELECT abs((SELECT count(*) FROM challenges WHERE passed_at <> 0)
-			- (SELECT count(*) FROM sessions) - (SELECT count(*) FROM audit_events WHERE kind = 'session.ended'))`,
+			- (SELECT count(*) FROM sessions) - (SELECT count(*) FROM audit_log WHERE kind = 'session.ended'))`,
 	"sign-in passed without its event, or the event without it": `
-		SELECT count(*) FROM challenges WHERE (passed_at <> 0) <> (SELECT count(*) FROM audit_events
-			WHERE audit_events.kind = 'session.created' AND audit_events.sign_in = challenges.attempt_id)`,
+		SELECT count(*) FROM challenges WHERE (passed_at <> 0) <> (SELECT count(*) FROM audit_log
+			WHERE audit_log.kind = 'session.created' AND audit_log.sign_in = challenges.attempt_id)`,
 	"sign-in begun without its event": `
-		SELECT count(*) FROM attempts WHERE NOT EXISTS (SELECT 1 FROM audit_events
-			WHERE audit_events.kind = 'password.accepted' AND audit_events.sign_in = attempts.id)`,
+		SELECT count(*) FROM attempts WHERE NOT EXISTS (SELECT 1 FROM audit_log
+			WHERE audit_log.kind = 'password.accepted' AND audit_log.sign_in = attempts.id)`,
 	"trust decision without the event of its password": `
-		SELECT count(*) FROM trust_decisions WHERE 1 <> (SELECT count(*) FROM audit_events
-			WHERE audit_events.kind = 'password.accepted' AND audit_events.trace = trust_decisions.id)`,
+		SELECT count(*) FROM trust_decisions WHERE 1 <> (SELECT count(*) FROM audit_log
+			WHERE audit_log.kind = 'password.accepted' AND audit_log.trace = trust_decisions.id)`,
 	"password accepted without its trust decision": `
-		SELECT count(*) FROM audit_events WHERE kind = 'password.accepted' AND trace NOT IN (SELECT id FROM trust_decisions)`,
+		SELECT count(*) FROM audit_log WHERE kind = 'password.accepted' AND trace NOT IN (SELECT id FROM trust_decisions)`,
 	"event of a sign-in that does not exist": `
-		SELECT count(*) FROM audit_events WHERE sign_in <> '' AND sign_in NOT IN (SELECT id FROM attempts)`,
+		SELECT count(*) FROM audit_log WHERE sign_in <> '' AND sign_in NOT IN (SELECT id FROM attempts)`,
 	"guess without its charge, or a charge that is left of a challenge that was passed": `
 		SELECT count(*) FROM challenges WHERE (SELECT count(*) FROM guess_budget_entries WHERE guess_budget_entries.challenge_id = challenges.id AND guess_budget_entries.kind = 'guess')
 			<> CASE passed_at WHEN 0 THEN guesses ELSE 0 END`,
@@ -53,14 +53,14 @@ var halves = map[string]string{
 	"code without its message": `SELECT count(*) FROM one_time_codes WHERE message_id NOT IN (SELECT id FROM outbox_messages)`,
 	"message without its code, link or notice, or one of these without it": `
 		SELECT abs((SELECT count(*) FROM outbox_messages) - (SELECT count(*) FROM one_time_codes) - (SELECT count(*) FROM email_links)
-			- (SELECT count(*) FROM audit_events WHERE kind IN ('password.changed', 'password.reset')))`,
+			- (SELECT count(*) FROM audit_log WHERE kind IN ('password.changed', 'password.reset')))`,
 	"message that was sent and is kept": `SELECT count(*) FROM outbox_messages WHERE state <> 'waiting' AND length(body) > 0`,
 	"epoch that does not fit the events": `
-		SELECT count(*) FROM accounts WHERE epoch <> 1 + (SELECT count(*) FROM audit_events WHERE audit_events.account = accounts.id
-			AND audit_events.kind IN ('password.changed', 'password.reset', 'sessions.ended'))`,
+		SELECT count(*) FROM accounts WHERE epoch <> 1 + (SELECT count(*) FROM audit_log WHERE audit_log.account = accounts.id
+			AND audit_log.kind IN ('password.changed', 'password.reset', 'sessions.ended'))`,
 	"reset link used without a reset, or a reset without it": `
 		SELECT abs((SELECT count(*) FROM email_links WHERE purpose = 'reset' AND used_at <> 0)
-			- (SELECT count(*) FROM audit_events WHERE kind = 'password.reset'))`,
+			- (SELECT count(*) FROM audit_log WHERE kind = 'password.reset'))`,
 	"reset without its mark on the account, or the mark without it": `
 		SELECT count(*) FROM accounts WHERE password_set_by_mail_at <> (SELECT coalesce(max(used_at), 0) FROM email_links
 			WHERE email_links.email = accounts.email AND email_links.purpose = 'reset')`,
@@ -69,7 +69,7 @@ var halves = map[string]string{
 			WHERE accounts.email = email_links.email) AND NOT EXISTS (SELECT 1 FROM email_links AS other
 			WHERE other.email = email_links.email AND other.used_at <> 0 AND email_links.used_at = 0)`,
 	"account without its event": `
-		SELECT count(*) FROM accounts WHERE 1 <> (SELECT count(*) FROM audit_events WHERE audit_events.account = accounts.id AND audit_events.kind = 'account.created')`,
+		SELECT count(*) FROM accounts WHERE 1 <> (SELECT count(*) FROM audit_log WHERE audit_log.account = accounts.id AND audit_log.kind = 'account.created')`,
 	"row without the row it refers to": `SELECT count(*) FROM pragma_foreign_key_check`,
 }
 
@@ -119,8 +119,8 @@ type facts struct {
 func (w *walk) facts(db *sql.DB) (f facts) {
 	w.t.Helper()
 	f.account = w.count(db, `SELECT count(*) FROM accounts WHERE email = $1`, w.email) == 1
-	f.newPassword = w.count(db, `SELECT count(*) FROM audit_events JOIN accounts ON accounts.id = audit_events.account
-		WHERE accounts.email = $1 AND audit_events.kind IN ('password.changed', 'password.reset')`, w.email) > 0
+	f.newPassword = w.count(db, `SELECT count(*) FROM audit_log JOIN accounts ON accounts.id = audit_log.account
+		WHERE accounts.email = $1 AND audit_log.kind IN ('password.changed', 'password.reset')`, w.email) > 0
 	f.openCode = w.text(db, `SELECT one_time_codes.message_id FROM one_time_codes JOIN challenges ON challenges.id = one_time_codes.challenge_id
 		JOIN attempts ON attempts.id = challenges.attempt_id WHERE attempts.token_hash = $1 AND attempts.finished_at = 0
 		ORDER BY one_time_codes.sent_at DESC LIMIT 1`, w.cookie("signin"))

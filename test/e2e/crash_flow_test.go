@@ -141,8 +141,8 @@ func (w *walk) signOutEverywhere() error {
 }
 
 func (w *walk) happened(kind string) claim {
-	return claim{`SELECT count(*) FROM audit_events JOIN accounts ON accounts.id = audit_events.account
-		WHERE accounts.email = $1 AND audit_events.kind = $2`, []any{w.email, kind}, 1}
+	return claim{`SELECT count(*) FROM audit_log JOIN accounts ON accounts.id = audit_log.account
+		WHERE accounts.email = $1 AND audit_log.kind = $2`, []any{w.email, kind}, 1}
 }
 
 func (w *walk) change() error {

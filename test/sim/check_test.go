@@ -268,7 +268,7 @@ func (w *world) newSessions() (list []sessionRow) {
 	w.Helper()
 	rows, err := w.rows.Query(`SELECT s.id, s.account_id, s.attempt_id, s.amr, s.device_id, s.epoch, s.authenticated_at, s.trust_verified_at, a.epoch,
 			COALESCE(c.id, ''), COALESCE(c.passed_at, 0), COALESCE(i.finished_at, 0), COALESCE(i.epoch, 0), COALESCE(i.expires_at, 0),
-			COALESCE((SELECT MIN(kind) FROM audit_events e WHERE e.account = s.account_id AND e.time >= s.started_at AND e.kind = 'session.created'), ''),
+			COALESCE((SELECT MIN(kind) FROM audit_log e WHERE e.account = s.account_id AND e.time >= s.started_at AND e.kind = 'session.created'), ''),
 			(SELECT COUNT(*) FROM sessions o WHERE o.attempt_id = s.attempt_id AND o.id <> s.id)
 		FROM sessions s JOIN accounts a ON a.id = s.account_id
 		LEFT JOIN attempts i ON i.id = s.attempt_id AND s.attempt_id <> '' LEFT JOIN challenges c ON c.attempt_id = i.id`)

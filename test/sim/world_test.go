@@ -19,6 +19,7 @@ import (
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/outbox"
 	"twostep.example/twostep/internal/seal"
@@ -242,7 +243,8 @@ func (w *world) sweep() {
 	before := func(d time.Duration) time.Time { return w.clock().Add(-d) }
 	old := store.Cutoffs{
 		Now: before(0), Ended: before(24 * time.Hour), Trust: before(2 * trust.MaxTTL),
-		Guesses: before(odds.Year + 24*time.Hour), Events: before(400 * 24 * time.Hour),
+		Decisions: before(device.KeepDecisions),
+		Guesses:   before(odds.Year + 24*time.Hour), Events: before(400 * 24 * time.Hour),
 	}
 	if _, err := w.db.DeleteExpired(context.Background(), old); err != nil {
 		w.Fatal(err)

@@ -174,34 +174,73 @@ CREATE INDEX email_links_email ON email_links (email, purpose);
 CREATE INDEX email_links_invite ON email_links (created_at, email) WHERE purpose = 'invite';
 CREATE INDEX email_links_due ON email_links (due_at) WHERE due_at > 0 AND used_at = 0;
 
--- Security events, written in the transaction of the operation. Columns that do not apply hold ''.
+-- Kinds of security events and types of actors. A number never changes.
+CREATE TABLE audit_terms (
+	id   BIGINT PRIMARY KEY,
+	term TEXT NOT NULL UNIQUE
+);
+INSERT INTO audit_terms (id, term) VALUES
+	(1, 'anonymous'), (2, 'person'), (3, 'operator'), (4, 'program'), (5, 'client'), (6, 'system'),
+	(11, 'password.accepted'), (12, 'password.rejected'), (13, 'password.changed'), (14, 'password.reset'),
+	(15, 'password.reset_requested'), (16, 'code.rejected'), (17, 'recovery_code.used'), (18, 'session.created'),
+	(19, 'session.upgraded'), (20, 'session.ended'), (21, 'sessions.ended'), (22, 'factor.added'),
+	(23, 'factor.replaced'), (24, 'factor.removed'), (25, 'email.changed'), (26, 'name.changed'),
+	(27, 'change.undone'), (28, 'account.frozen'), (29, 'undo.rejected'), (30, 'email.second_step_changed'),
+	(31, 'trust.denied'), (32, 'device.trusted'), (33, 'device.forgotten'), (34, 'devices.forgotten'),
+	(35, 'device.secret_reused'), (36, 'signup.requested'), (37, 'account.invited'), (38, 'account.created'),
+	(39, 'account.disabled'), (40, 'account.enabled'), (41, 'account.groups_changed'), (42, 'guessing.reported'),
+	(43, 'guess_budget.exhausted'), (44, 'site_alarm.raised'), (45, 'site_alarm.cleared'), (46, 'limit.reached'),
+	(47, 'client.created'), (48, 'client.updated'), (49, 'client.secret_rotated'), (50, 'client.deleted'),
+	(51, 'client.rejected'), (52, 'registration_token.created'), (53, 'registration_tokens.ended'),
+	(54, 'consent.given'), (55, 'consent.denied'), (56, 'consent.withdrawn'), (57, 'access.denied'),
+	(58, 'grant.created'), (59, 'grant.ended'), (60, 'authorization_code.reused'), (61, 'user_code.rejected'),
+	(62, 'refresh_token.reused'), (63, 'signing_key.created'), (64, 'backup.restored'), (65, 'events.omitted'),
+	(66, 'account.deleted'), (67, 'account.exported'), (68, 'invitation.revoked'), (69, 'email.change_proposed');
+
+-- The browsers that security events name.
+CREATE TABLE audit_browsers (
+	id      BIGINT PRIMARY KEY,                     -- the first 8 bytes of the hash of the name
+	name    TEXT NOT NULL,                          -- the User-Agent header
+	last_at BIGINT NOT NULL                         -- the start of the day (UTC) of the last event
+);
+CREATE INDEX audit_browsers_last ON audit_browsers (last_at);
+
+-- Security events, written in the transaction of the operation. Columns that do not apply hold ''. People read the view
+-- audit_log.
 CREATE TABLE audit_events (
-	id          TEXT PRIMARY KEY,
-	time        BIGINT NOT NULL,
-	kind        TEXT NOT NULL,
-	actor_type  TEXT NOT NULL,
-	actor_id    TEXT NOT NULL,
+	id          BIGINT PRIMARY KEY,             -- when it happened, shifted left by 21 bits, and random bits
+	kind        BIGINT NOT NULL,                -- of audit_terms
+	actor_type  BIGINT NOT NULL,                -- of audit_terms
+	actor_id    TEXT NOT NULL,                  -- '' for the person of the account
 	account     TEXT NOT NULL,                  -- the subject; '' if the name is unknown
 	target      TEXT NOT NULL,                  -- 'factor:ID', 'session:ID', 'client:ID', 'device:ID'
-	result      TEXT NOT NULL,                  -- 'success' or 'failure'
+	failed      BOOLEAN NOT NULL,
 	reason      TEXT NOT NULL,
 	client      TEXT NOT NULL,
 	sign_in     TEXT NOT NULL,
 	address     TEXT NOT NULL,
-	browser     TEXT NOT NULL,
+	browser     BIGINT NOT NULL,                -- of audit_browsers; 0: none
 	trace       TEXT NOT NULL,
 	occurrences BIGINT NOT NULL                 -- 1; more of 'events.omitted'
 );
-CREATE INDEX audit_events_account ON audit_events (account, time, id);
-CREATE INDEX audit_events_time ON audit_events (time, id);
-CREATE INDEX audit_events_kind ON audit_events (kind, time, id);
-CREATE INDEX audit_events_address ON audit_events (address, time, id);
+CREATE INDEX audit_events_account ON audit_events (account, id) WHERE account <> '';
+CREATE INDEX audit_events_kind ON audit_events (kind, id);
+CREATE INDEX audit_events_address ON audit_events (address, id) WHERE address <> '';
 
--- How many rate-limited events were recorded in an hour, by network, account and site.
+-- The security events as people read them.
+CREATE VIEW audit_log AS SELECT e.id, e.id >> 21 AS time, k.term AS kind, a.term AS actor_type,
+		CASE WHEN e.actor_id = '' AND a.term = 'person' THEN e.account ELSE e.actor_id END AS actor_id, e.account, e.target,
+		CASE WHEN e.failed THEN 'failure' ELSE 'success' END AS result, e.reason, e.client, e.sign_in, e.address,
+		COALESCE(b.name, '') AS browser, e.trace, e.occurrences
+	FROM audit_events AS e JOIN audit_terms AS k ON k.id = e.kind JOIN audit_terms AS a ON a.id = e.actor_type
+		LEFT JOIN audit_browsers AS b ON b.id = e.browser;
+
+-- How many rate-limited events happened in an hour, by network, account and site.
 CREATE TABLE audit_counters (
-	scope   TEXT NOT NULL,
-	ends_at BIGINT NOT NULL,
-	used    BIGINT NOT NULL,
+	scope    TEXT NOT NULL,
+	ends_at  BIGINT NOT NULL,
+	used     BIGINT NOT NULL,
+	event_id BIGINT NOT NULL,                       -- of the event that counts those beyond the limit; 0: none
 	PRIMARY KEY (scope, ends_at)
 );
 CREATE INDEX audit_counters_ends ON audit_counters (ends_at);

@@ -3,7 +3,7 @@ package main
 // sites are what other sites may make a browser do, or what a page may lead to.
 var sites = []mutation{
 	{test: "TestFormsFromOtherSitesAreRefused", what: "there is no cross-origin protection", edits: []edit{
-		{"twostep.go", `s.pages.CheckRequests(sameOrigin.Handler(mux))`, `s.pages.CheckRequests(mux)`},
+		{"twostep.go", `s.pages.CheckRequests(sameOrigin.Handler(routed))`, `s.pages.CheckRequests(routed)`},
 	}},
 	{test: "TestReadingChangesNothing",
 		what: "GET /signin/verify gives the sign-in up when the query says so", edits: []edit{

@@ -28,7 +28,7 @@ func Create(ctx context.Context, database, dir string, n int) error {
 // sharedTables have rows of the whole site, which are not copied.
 var sharedTables = []string{
 	"server_state", "clients", "signing_keys", "client_rejections", "registration_tokens", "client_documents",
-	"audit_counters", "goose_db_version", "sqlite_sequence",
+	"audit_counters", "audit_terms", "audit_browsers", "goose_db_version", "sqlite_sequence",
 }
 
 // copier copies rows with SQL. Numbers and texts are the same on both databases.
@@ -147,8 +147,12 @@ func (c *copier) copyTable(ctx context.Context, table string, times int) error {
 	if times < 2 {
 		return nil
 	}
-	return c.run(ctx, fmt.Sprintf(`INSERT INTO %s (%s) SELECT %s FROM %s CROSS JOIN (SELECT * FROM %s) AS t WHERE TRUE
-		ON CONFLICT DO NOTHING`, table, strings.Join(names, ", "), strings.Join(values, ", "), from, table))
+	end := `ON CONFLICT DO NOTHING`
+	if table == "audit_events" {
+		end = `ORDER BY 1` // ids are those of the time, and two must not be the same
+	}
+	return c.run(ctx, fmt.Sprintf(`INSERT INTO %s (%s) SELECT %s FROM %s CROSS JOIN (SELECT * FROM %s) AS t WHERE TRUE %s`,
+		table, strings.Join(names, ", "), strings.Join(values, ", "), from, table, end))
 }
 
 // keyColumns identify a row or refer to one, beside those that end in _id and _hash.
@@ -161,6 +165,9 @@ func (c *copier) value(table, column, kind string) string {
 		strings.HasSuffix(column, "_id") && column != "client_id" || strings.HasSuffix(column, "token_hash") ||
 		column == "code_hash"
 	switch {
+	case table == "audit_events" && column == "id":
+		// The time is in the upper bits. Copies of a row differ in it, by hours and milliseconds, and keep its random bits.
+		return text + ` - (CAST(n AS BIGINT) % 240 * 3600000 + n / 240) * 2097152`
 	case column == "email":
 		return c.prefix() + ` || ` + text
 	case column == "address":
@@ -172,7 +179,7 @@ func (c *copier) value(table, column, kind string) string {
 		return `unhex(hex(` + c.prefix() + `) || hex(substr(` + text + `, 9)))`
 	case isKey:
 		return `CASE WHEN ` + text + ` = '' THEN '' ELSE ` + c.prefix() + ` || substr(` + text + `, 9) END`
-	case strings.HasSuffix(column, "_at") || strings.HasSuffix(column, "_until") || column == "time":
+	case strings.HasSuffix(column, "_at") || strings.HasSuffix(column, "_until"):
 		return `CASE WHEN ` + text + ` = 0 THEN 0 ELSE ` + text + ` - n % 240 * 3600000 END` // up to 10 days earlier
 	}
 	return text
