@@ -318,11 +318,12 @@ func numbered(query string) string {
 }
 
 // GetLastSignIn returns when the account signed in last, by its events; zero if it did not since the oldest of them.
-func (db *DB) GetLastSignIn(ctx context.Context, id string) (at time.Time, err error) {
-	// The index of kinds would lead through the sign-ins of all accounts: the + keeps it out.
+func (db *DB) GetLastSignIn(ctx context.Context, id string) (time.Time, error) {
+	// The index of kinds would lead through the sign-ins of all accounts: the sum keeps it out.
 	var event EventID
-	err = found(db.read.QueryRowContext(ctx, `SELECT id FROM audit_events WHERE account <> '' AND account = $1
-		AND kind + 0 = (SELECT id FROM audit_terms WHERE term = 'session.created') ORDER BY id DESC LIMIT 1`, id).Scan(&event))
+	err := found(db.read.QueryRowContext(ctx, `SELECT id FROM audit_events
+		WHERE account <> '' AND account = $1 AND kind + 0 = (SELECT id FROM audit_terms WHERE term = 'session.created')
+		ORDER BY id DESC LIMIT 1`, id).Scan(&event))
 	if errors.Is(err, ErrNotFound) {
 		return time.Time{}, nil
 	}
@@ -352,17 +353,14 @@ func (db *DB) TouchAccounts(ctx context.Context, now time.Time) (changed int64, 
 	}
 	type signIn struct {
 		account string
-		at      time.Time
+		event   EventID
 	}
-	rows, err := db.read.QueryContext(ctx, `SELECT audit_events.account, MAX(audit_events.id) FROM audit_events
-			CROSS JOIN accounts WHERE kind = (SELECT id FROM audit_terms WHERE term = 'session.created')
-			AND audit_events.id >= $1 AND accounts.id = audit_events.account
-			AND accounts.last_sign_in_at < (audit_events.id >> 21) GROUP BY audit_events.account`, firstEventID(since))
+	rows, err := db.read.QueryContext(ctx, `SELECT account, MAX(audit_events.id) FROM audit_events CROSS JOIN accounts
+		WHERE kind = (SELECT id FROM audit_terms WHERE term = 'session.created') AND audit_events.id >= $1
+			AND accounts.id = audit_events.account AND accounts.last_sign_in_at < audit_events.id >> 21
+		GROUP BY account`, firstEventID(since))
 	list, err := all(rows, err, func(s scanner) (one signIn, err error) {
-		var last EventID
-		err = s.Scan(&one.account, &last)
-		one.at = last.Time()
-		return one, err
+		return one, s.Scan(&one.account, &one.event)
 	})
 	if err != nil {
 		return 0, err
@@ -371,7 +369,7 @@ func (db *DB) TouchAccounts(ctx context.Context, now time.Time) (changed int64, 
 		err := db.Tx(ctx, func(tx *DB) error {
 			for _, one := range batch {
 				if _, err := tx.change(ctx, `UPDATE accounts SET last_sign_in_at = $2
-					WHERE id = $1 AND last_sign_in_at < $2`, one.account, one.at); err != nil {
+					WHERE id = $1 AND last_sign_in_at < $2`, one.account, one.event.Time()); err != nil {
 					return err
 				}
 			}

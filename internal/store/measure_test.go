@@ -49,7 +49,7 @@ func TestMeasure(t *testing.T) {
 		if err := add(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		check("account", 0, "begin", "write", "write", "commit") // the account, and the address by which it is found
+		check("account", 0, "begin", "write", "write", "commit") // the second is a key by which it is found
 		if err := add(t.Context()); !errors.Is(err, store.ErrConflict) {
 			t.Fatal(err)
 		}

@@ -196,9 +196,9 @@ INSERT INTO audit_terms (id, term) VALUES
 	(51, 'client.rejected'), (52, 'registration_token.created'), (53, 'registration_tokens.ended'),
 	(54, 'consent.given'), (55, 'consent.denied'), (56, 'consent.withdrawn'), (57, 'access.denied'),
 	(58, 'grant.created'), (59, 'grant.ended'), (60, 'authorization_code.reused'), (61, 'user_code.rejected'),
-	(62, 'refresh_token.reused'), (63, 'signing_key.created'), (64, 'backup.restored'), (65, 'events.omitted'), (66, 'account.role_changed'),
-	(67, 'delivery.tested'), (68, 'account.deleted'), (69, 'account.exported'), (70, 'invitation.revoked'),
-	(71, 'email.change_proposed');
+	(62, 'refresh_token.reused'), (63, 'signing_key.created'), (64, 'backup.restored'), (65, 'events.omitted'),
+	(66, 'account.deleted'), (67, 'account.exported'), (68, 'invitation.revoked'), (69, 'email.change_proposed'),
+	(70, 'account.role_changed'), (71, 'delivery.tested');
 
 -- The browsers that security events name.
 CREATE TABLE audit_browsers (
