@@ -17,13 +17,16 @@ type accountAddCommand struct {
 	Name     string   `placeholder:"NAME" help:"Name of the person"`
 	Given    string   `name:"given-name" placeholder:"NAME" help:"First name, for apps that want it separately"`
 	Family   string   `name:"family-name" placeholder:"NAME" help:"Last name, for apps that want it separately"`
-	Operator bool     `xor:"role" help:"Give the account the role operator"`
-	Role     string   `xor:"role" placeholder:"ROLE" enum:",operator,helpdesk,auditor" default:"" help:"Give the account a role on the operators' pages: operator, helpdesk or auditor"`
+	Operator bool     `help:"Give the account the role operator"`
+	Role     string   `placeholder:"ROLE" enum:",operator,helpdesk,auditor" default:"" help:"Give the account a role on the operators' pages: operator, helpdesk or auditor"`
 }
 
 // Run prints the link on which the invited person chooses a password, so that no password appears
 // on a command line. It works next to a running server: both use the same database.
 func (c *accountAddCommand) Run(ctx context.Context, to console, from *settingSources) error {
+	if err := checkRoleFlags(c.Operator, c.Role); err != nil {
+		return err
+	}
 	if err := c.Settings.complete(from); err != nil {
 		return usageError{err}
 	}
@@ -313,6 +316,14 @@ func (c *accountGroupsCommand) Run(ctx context.Context, to console, from *settin
 	return c.run(ctx, to, from, done, func(server *twostep.Server, by twostep.By) error {
 		return server.SetGroups(ctx, by, c.Account, c.Groups)
 	})
+}
+
+// checkRoleFlags returns a usage error if --operator and --role are both set.
+func checkRoleFlags(operator bool, role string) error {
+	if operator && role != "" {
+		return usageError{errors.New("--operator and --role exclude each other: --operator is short for --role operator")}
+	}
+	return nil
 }
 
 type accountRoleCommand struct {

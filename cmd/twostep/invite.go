@@ -21,8 +21,8 @@ type inviteSendCommand struct {
 	Given     string   `name:"given-name" placeholder:"NAME" help:"First name, for apps that want it separately"`
 	Family    string   `name:"family-name" placeholder:"NAME" help:"Last name, for apps that want it separately"`
 	Group     []string `placeholder:"GROUP" help:"Put the account into this group; may be repeated"`
-	Operator  bool     `xor:"role" help:"Give the account the role operator"`
-	Role      string   `xor:"role" placeholder:"ROLE" enum:",operator,helpdesk,auditor" default:"" help:"Give the account a role on the operators' pages: operator, helpdesk or auditor"`
+	Operator  bool     `help:"Give the account the role operator"`
+	Role      string   `placeholder:"ROLE" enum:",operator,helpdesk,auditor" default:"" help:"Give the account a role on the operators' pages: operator, helpdesk or auditor"`
 	File      string   `placeholder:"FILE" help:"Invite all people of this CSV file, with a line ADDRESS,NAME,GROUP,… for each; - is standard input"`
 	SkipWrong bool     `name:"skip-wrong" help:"With --file, leave out the lines that are wrong; otherwise nobody is invited if a line is wrong"`
 	Print     bool     `help:"Print the links instead of sending them by email; treat each as a secret"`
@@ -37,6 +37,9 @@ type person struct {
 
 // Run sends invitations, or prints their links.
 func (c *inviteSendCommand) Run(ctx context.Context, to console, from *settingSources) error {
+	if err := checkRoleFlags(c.Operator, c.Role); err != nil {
+		return err
+	}
 	people, err := c.people()
 	if err != nil {
 		return usageError{err}

@@ -23,7 +23,7 @@ var operators = []mutation{
 		},
 	}},
 	{test: "TestLastOperatorKeepsTheRole", what: "the last operator loses the role", edits: []edit{
-		{"internal/account/role.go", "if err == nil && others == 0 {", "if err == nil && others < 0 {"},
+		{"internal/account/operator.go", "if err == nil && active < 2 {", "if err == nil && active < 0 {"},
 	}},
 	{test: "TestOperatorsAreTheActorsOfWhatTheyDo", what: "what an operator does is done by nobody", edits: []edit{
 		{"internal/admin/admin.go", "return audit.Actor{Type: audit.TypeOperator, ID: o.Account.ID}", "return audit.System()"},
