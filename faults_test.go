@@ -233,38 +233,46 @@ func TestSessionsGoOnWhileNothingCanBeWritten(t *testing.T) {
 	})
 }
 
+// check sends the question of a proxy about a request for the host of an app.
+func (h *faultyServer) check(uri string) *httptest.ResponseRecorder {
+	return h.send(http.MethodGet, "/auth/check", "", "X-Forwarded-Method", "GET", "X-Forwarded-Proto", "https",
+		"X-Forwarded-Host", "wiki.example.com", "X-Forwarded-Uri", uri, "X-Forwarded-For", "203.0.113.7",
+		"Accept", "text/html")
+}
+
+// openHost signs the person in at the host of an app.
+func (h *faultyServer) openHost() {
+	h.Helper()
+	h.signIn()
+	w := h.check("/")
+	for range 4 { // to /auth/start, /oauth2/continue, the callback and the page
+		h.now = h.now.Add(2 * time.Second)
+		to, err := url.Parse(w.Header().Get("Location"))
+		if err != nil {
+			h.Fatal(err)
+		}
+		if to.Host == "wiki.example.com" {
+			w = h.check(to.RequestURI())
+		} else {
+			w = h.send(http.MethodGet, to.RequestURI(), "")
+		}
+	}
+	h.want("signed in", w, http.StatusOK)
+}
+
 // A proxy that asks while the database fails gets 503: not 401 or 403, and no redirect to the sign-in. While nothing
 // can be written, signed-in people go on.
 func TestForwardAuthFaultIsNoSignIn(t *testing.T) {
 	eachFaultyServer(t, func(h *faultyServer) {
-		check := func(uri string) *httptest.ResponseRecorder {
-			return h.send(http.MethodGet, "/auth/check", "", "X-Forwarded-Method", "GET", "X-Forwarded-Proto", "https",
-				"X-Forwarded-Host", "wiki.example.com", "X-Forwarded-Uri", uri, "X-Forwarded-For", "203.0.113.7",
-				"Accept", "text/html")
-		}
-		h.signIn()
-		w := check("/")
-		for range 4 { // to /auth/start, /oauth2/continue, the callback and the page
-			h.now = h.now.Add(2 * time.Second)
-			to, err := url.Parse(w.Header().Get("Location"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if to.Host == "wiki.example.com" {
-				w = check(to.RequestURI())
-			} else {
-				w = h.send(http.MethodGet, to.RequestURI(), "")
-			}
-		}
-		h.want("signed in", w, http.StatusOK)
+		h.openHost()
 
 		stop := storetest.FailWrites(h.store)
 		h.now = h.now.Add(2 * time.Minute)
-		h.want("read-only", check("/"), http.StatusOK)
+		h.want("read-only", h.check("/"), http.StatusOK)
 		stop()
 		for n := int64(0); ; n++ {
 			h.now = h.now.Add(2 * time.Minute) // no answer is in memory
-			w, failed := h.failed("check", n, func() *httptest.ResponseRecorder { return check("/") })
+			w, failed := h.failed("check", n, func() *httptest.ResponseRecorder { return h.check("/") })
 			if !failed {
 				h.want("check", w, http.StatusOK)
 				if n < 2 {

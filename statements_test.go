@@ -25,7 +25,8 @@ func (o overheard) Challenge(ctx context.Context, ask factor.Request) (factor.Ch
 	return asked, err
 }
 
-// A sign-in runs no more statements than these: each is loaded once. The log has the statements.
+// A sign-in runs no more statements than these, in so many transactions: each is loaded once, and each commit waits for
+// the disk. The log has the statements.
 func TestStatementsOfASignIn(t *testing.T) {
 	const address, password = "anna@example.com", "correct horse battery"
 	storetest.EachDatabase(t, func(t *testing.T, database string) {
@@ -42,7 +43,7 @@ func TestStatementsOfASignIn(t *testing.T) {
 		}
 		count := storetest.Record(t, server.store)
 		cookies := map[string]string{}
-		request := func(most int, method, path string, form url.Values) {
+		request := func(most, transactions int, method, path string, form url.Values) {
 			t.Helper()
 			r := httptest.NewRequest(method, "https://signin.example.com"+path, strings.NewReader(form.Encode()))
 			r.Header.Set("User-Agent", "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0")
@@ -64,14 +65,17 @@ func TestStatementsOfASignIn(t *testing.T) {
 			if w.Code >= http.StatusBadRequest || n > most {
 				t.Errorf("%s %s: status %d, %d statements, want at most %d", method, path, w.Code, n, most)
 			}
+			if got := count.Transactions(); got > transactions {
+				t.Errorf("%s %s: %d transactions, want at most %d", method, path, got, transactions)
+			}
 		}
-		request(0, http.MethodGet, "/signin", nil)
-		request(16, http.MethodPost, "/signin", url.Values{"email": {address}, "password": {password}})
-		request(3, http.MethodGet, "/signin/verify", nil)
-		request(3, http.MethodGet, "/signin/status", nil)
-		request(24, http.MethodPost, "/signin/verify", url.Values{"code": {code}, "trust": {"on"}})
+		request(0, 0, http.MethodGet, "/signin", nil)
+		request(16, 2, http.MethodPost, "/signin", url.Values{"email": {address}, "password": {password}})
+		request(3, 0, http.MethodGet, "/signin/verify", nil)
+		request(3, 0, http.MethodGet, "/signin/status", nil)
+		request(24, 2, http.MethodPost, "/signin/verify", url.Values{"code": {code}, "trust": {"on"}})
 		delete(cookies, "__Host-session")
-		request(10, http.MethodPost, "/signin", url.Values{"email": {address}, "password": {password}}) // trusted
+		request(10, 2, http.MethodPost, "/signin", url.Values{"email": {address}, "password": {password}}) // trusted
 		if cookies["__Host-session"] == "" {
 			t.Error("trust did not skip the second step")
 		}

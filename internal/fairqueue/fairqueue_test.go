@@ -297,14 +297,15 @@ func TestYield(t *testing.T) {
 	}
 	first.Yield()
 	first.Yield() // the second call does nothing
-	other, err := q.Acquire(t.Context(), Request{One: "ben"})
+	other, err := q.enqueue(Request{One: "ben"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	other.Release()
-	if len(same.granted) != 0 {
-		t.Error("two requests of the same One at a time")
+	if len(same.granted) != 0 || len(other.granted) != 1 {
+		t.Fatalf("after Yield %d requests of the same One and %d of others have a slot, want 0 and 1",
+			len(same.granted), len(other.granted))
 	}
+	q.release(other)
 	first.Release()
 	if len(same.granted) != 1 {
 		t.Error("the next request of the same One has no slot after Release")

@@ -3,7 +3,12 @@ package metrics
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -108,5 +113,31 @@ func TestKnownValues(t *testing.T) {
 		if got := labels(t, row.of); !slices.Equal(got, row.want) {
 			t.Errorf("%s: got %q, want %q", row.name, got, row.want)
 		}
+	}
+}
+
+// Every limit whose name stands where it is refused has a label of its own.
+func TestLimitsAreListed(t *testing.T) {
+	limits := regexp.MustCompile(`\.limited\(ctx, "([^"]+)"|Refused\(ctx, err, audit\.Event\{[^}]*Reason: "([^"]+)"|` +
+		`Kind: audit\.LimitReached,[^}]*Reason: "([^"]+)"`)
+	found := map[string]bool{}
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, m := range limits.FindAllStringSubmatch(string(text), -1) {
+			name := m[1] + m[2] + m[3]
+			if found[name] = true; !slices.Contains(limitNames, name) {
+				t.Errorf("%s: the limit %q is not in limitNames", path, name)
+			}
+		}
+		return nil
+	})
+	if err != nil || len(found) < 8 {
+		t.Errorf("%d limits were found: %v", len(found), err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/store/storetest"
 )
 
 const annaNumber = "+491711234567"
@@ -188,5 +189,30 @@ func TestAbandonedPasswordIsCounted(t *testing.T) {
 		}
 		_, err := h.start(annaEmail, annaPassword, home)
 		h.wantErr("after three failures", err, ratelimit.ErrLimited)
+	})
+}
+
+// A right password does not count as a wrong one, whether the sign-in goes on or fails after it. What was counted for it
+// is given back once.
+func TestRightPasswordIsSettled(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		check := func(when string) {
+			h.Helper()
+			failed := storetest.CountRows(t, h.url, "failed_passwords")
+			counted := storetest.CountRows(t, h.url, "rate_limit_counters WHERE kind LIKE 'wrong_passwords%' AND used <> 0")
+			if failed != 0 || counted != 0 {
+				h.Errorf("%s: %d failures and %d counters, want none", when, failed, counted)
+			}
+		}
+		storetest.Exec(t, h.url, "ALTER TABLE attempts RENAME TO gone")
+		if _, err := h.start(annaEmail, annaPassword, home); err == nil {
+			h.Error("a sign-in without its table")
+		}
+		storetest.Exec(t, h.url, "ALTER TABLE gone RENAME TO attempts")
+		check("the sign-in failed")
+		b := h.newBrowser()
+		check("a sign-in with both steps")
+		b.enterPassword()
+		check("a sign-in in a known browser")
 	})
 }

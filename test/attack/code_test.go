@@ -88,6 +88,11 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		"ChargePassword": {
 			"internal/account/password.go VerifyFormerPassword", "internal/account/password.go VerifyPassword",
 		},
+		"SettlePassword": {"internal/account/password.go Settle", "internal/account/password.go reject"},
+		"Settle": {
+			"internal/account/password.go Release", "internal/challenge/attempt.go acceptPassword",
+			"internal/signin/signin.go enterTrusted",
+		},
 		"VerifyFormerPassword": {"internal/enroll/undo.go Undo"},
 		// Only a link and a proof of before the change, or the end of the freeze, undo a change.
 		"undoChange":      {"internal/enroll/undo.go ApplyDueUndos", "internal/enroll/undo.go Undo"},

@@ -80,7 +80,7 @@ func main() {
 			err = show(g.items(g, ""))
 		}
 	case *floods:
-		err = onlyCrowd(ctx)
+		err = measureCrowds(ctx)
 	default:
 		err = run(ctx, *quick)
 	}
@@ -91,8 +91,8 @@ func main() {
 	}
 }
 
-// onlyCrowd measures the floods on both databases.
-func onlyCrowd(ctx context.Context) error {
+// measureCrowds measures the floods on both databases.
+func measureCrowds(ctx context.Context) error {
 	dir, err := os.MkdirTemp("", "twostep-bench-")
 	if err != nil {
 		return err
@@ -109,7 +109,7 @@ func onlyCrowd(ctx context.Context) error {
 		if err := errors.Join(os.MkdirAll(keys, 0o700), os.MkdirAll(filepath.Join(dir, "lite"), 0o700)); err != nil {
 			return err
 		}
-		items, err := parted(ctx, store, database, keys, hashes{}, crowd)
+		items, err := measureParts(ctx, store, database, keys, hashes{}, crowd)
 		if err != nil {
 			return fmt.Errorf("%s: %w", store, err)
 		}

@@ -90,7 +90,7 @@ func server(ctx context.Context, store, database, dir string, h hashes, quick bo
 	if !quick {
 		parts = append(parts, (*site).crowd)
 	}
-	if items, err = parted(ctx, store, database, dir, h, parts); err != nil {
+	if items, err = measureParts(ctx, store, database, dir, h, parts); err != nil {
 		return nil, err
 	}
 	some, err := trusts(ctx, database)
@@ -100,8 +100,8 @@ func server(ctx context.Context, store, database, dir string, h hashes, quick bo
 	return append(items, some...), err
 }
 
-// parted measures some parts of a server on a new database.
-func parted(ctx context.Context, store, database, dir string, h hashes,
+// measureParts measures some parts of a server on a new database.
+func measureParts(ctx context.Context, store, database, dir string, h hashes,
 	parts []func(*site, context.Context, hashes) ([]item, error)) (items []item, err error) {
 	s, err := open(ctx, database, dir)
 	if err != nil {

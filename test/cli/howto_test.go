@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"image"
 	"image/png"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -19,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"twostep.example/twostep/internal/store/storetest"
 	"twostep.example/twostep/test/e2e/live"
 )
 
@@ -137,7 +137,7 @@ func newMachine(t *testing.T, bin, page, text string) *machine {
 	m.base = map[string]string{
 		"listen": fmt.Sprintf("%q", address), "public_url": fmt.Sprintf("%q", m.url),
 		"data":   fmt.Sprintf("%q", filepath.Join(root, "var/lib/twostep")),
-		"[smtp]": fmt.Sprintf("host = \"127.0.0.1\"\nport = %s\nuser = \"signin-user\"\nfrom = \"signin@example.com\"\n", unusedPort(t)),
+		"[smtp]": fmt.Sprintf("host = \"127.0.0.1\"\nport = %d\nuser = \"signin-user\"\nfrom = \"signin@example.com\"\n", storetest.FreePort(t)),
 	}
 	m.configure()
 	m.start()
@@ -152,15 +152,6 @@ func newMachine(t *testing.T, bin, page, text string) *machine {
 		m.run("sudo -u twostep twostep account add anna@example.com" + at)
 	}
 	return m
-}
-
-func unusedPort(t *testing.T) string {
-	t.Helper()
-	_, port, err := net.SplitHostPort(unusedAddress(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }
 
 func (m *machine) write(name, text string) {

@@ -18,7 +18,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
-	"net/http/httptest"
 	"net/mail"
 	"net/url"
 	"os"
@@ -35,6 +34,8 @@ import (
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 	"golang.org/x/oauth2"
+
+	"twostep.example/twostep/internal/store/storetest"
 )
 
 const (
@@ -607,9 +608,7 @@ func (r *reader) joins() {
 
 func unusedAddress(t *testing.T) string {
 	t.Helper()
-	s := httptest.NewUnstartedServer(nil)
-	defer s.Close()
-	return s.Listener.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", storetest.FreePort(t))
 }
 
 type email struct{ from, subject, text string }

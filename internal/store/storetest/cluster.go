@@ -15,7 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"syscall"
 )
 
@@ -218,20 +218,45 @@ func serverCredential() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
 
-// lastPort makes ports of one process differ.
-var lastPort atomic.Int64
+// firstPort and portCount are the ports of freePort. No outgoing connection gets them: on Linux these have ports from
+// 32768 on.
+const firstPort, portCount = 20_000, 12_000
 
-// freePort returns a port of 127.0.0.1 that nobody listens on. No outgoing connection gets it (on Linux these have
-// ports from 32768 on), so a server may be restarted there.
+// ports has the lock file of each port that freePort returned in this process.
+var ports struct {
+	sync.Mutex
+	files []*os.File
+	next  int
+}
+
+// freePort returns a port of 127.0.0.1 that nobody listens on. Until this process ends, no other call gets the port,
+// here or in another process of this user, so a server may start there later, or again.
 func freePort() (int, error) {
-	const first, count = 20_000, 12_000
-	for range count {
-		// Processes begin at different ports, so that they do not try the same ones at once.
-		port := first + int(int64(os.Getpid())*97+lastPort.Add(1))%count
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			return port, l.Close()
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("twostep-ports-%d", os.Getuid()))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return 0, err
+	}
+	ports.Lock()
+	defer ports.Unlock()
+	for range portCount {
+		// Processes begin at different ports, so that they rarely try the same ones.
+		port := firstPort + (os.Getpid()*97+ports.next)%portCount
+		ports.next++
+		f, err := os.OpenFile(filepath.Join(dir, strconv.Itoa(port)), os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return 0, err
 		}
+		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+			_ = f.Close() // another process has the port
+			continue
+		}
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			_ = f.Close() // another program listens there
+			continue
+		}
+		ports.files = append(ports.files, f) // open, and so locked, until the process ends
+		return port, l.Close()
 	}
 	return 0, errors.New("no port is free")
 }
