@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -10,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/emersion/go-smtp"
+
+	"twostep.example/twostep/internal/store/storetest"
 )
 
 // How a mail server treats its clients.
@@ -46,7 +49,7 @@ func startMail(t *testing.T) *mailServer {
 		t: t, incoming: make(chan net.Conn), ended: make(chan struct{}), arrived: make(chan struct{}),
 		boxes: map[string][]string{}, ids: map[string]int{},
 	}
-	m.listen("127.0.0.1:0")
+	m.listen(fmt.Sprintf("127.0.0.1:%d", storetest.FreePort(t)))
 	m.port = m.listener.Addr().(*net.TCPAddr).Port
 	backend := func(*smtp.Conn) (smtp.Session, error) { return &conversation{server: m}, nil }
 	server := smtp.NewServer(smtp.BackendFunc(backend))
