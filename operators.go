@@ -108,13 +108,13 @@ func (s *Server) RenameAccount(ctx context.Context, by By, who string, names Acc
 // text of up to 128 characters without a comma. The change takes effect with the next request to a host behind a proxy,
 // and when an app next refreshes its tokens. SetGroups returns an error that names the invalid group.
 func (s *Server) SetGroups(ctx context.Context, by By, who string, groups []string) error {
-	return s.services.Accounts.SetGroups(ctx, s.by(by), who, groups)
+	return s.services.Accounts.SetGroups(ctx, s.by(by), who, nil, groups)
 }
 
 // SetRole replaces the role of an account on the operators' pages: RoleOperator and so on; "" removes it. It takes effect
 // with the next request. SetRole returns ErrLastOperator, or an error if the role is unknown.
 func (s *Server) SetRole(ctx context.Context, by By, who, role string) error {
-	return s.services.Accounts.ChangeRole(ctx, s.by(by), who, role, by.Force)
+	return s.services.Accounts.ChangeRole(ctx, s.by(by), who, nil, role, by.Force)
 }
 
 // SendPasswordReset sends the person a link to choose a new password. It returns ErrAccountDisabled or ErrAccountFrozen.
@@ -183,7 +183,7 @@ func (s *Server) CheckInvitations(ctx context.Context, people []AccountParams) e
 	if err != nil {
 		return err
 	}
-	return s.services.Accounts.CheckInvitations(ctx, list)
+	return s.services.Accounts.CheckInvitations(ctx, s.by(By{}), list)
 }
 
 func invited(by By, people []AccountParams) (list []account.NewAccount, err error) {

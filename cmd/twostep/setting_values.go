@@ -71,14 +71,15 @@ func (s *settingSources) sourceOf(info settingInfo, value string) string {
 	return "--" + info.flag
 }
 
-// withoutPassword hides the password in the URL of a database.
+// withoutPassword returns the URL of a database without what may be a password: that of the user, and the query.
 func withoutPassword(text string) string {
 	u, err := url.Parse(text)
 	if err != nil {
 		return hiddenValue
 	}
-	if q := u.Query(); q.Has("password") || q.Has("sslpassword") {
-		return hiddenValue
+	if u.RawQuery != "" {
+		u.RawQuery = ""
+		return u.Redacted() + "?" + hiddenValue
 	}
 	return u.Redacted()
 }

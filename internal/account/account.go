@@ -147,7 +147,9 @@ func (a *Accounts) Create(ctx context.Context, n NewAccount) error {
 	if err != nil {
 		return err
 	}
-	e := audit.Event{Kind: audit.AccountCreated, Actor: a.OperatorActor(), Account: row.ID}
+	e := audit.Event{
+		Kind: audit.AccountCreated, Actor: a.OperatorActor(), Account: row.ID, Reason: rights(row.Role, row.Groups),
+	}
 	return a.create(ctx, a.Store, row, e, origin.Origin{})
 }
 
@@ -240,7 +242,7 @@ func (a *Accounts) Join(ctx context.Context, token, name, password string, from 
 		if err := tx.UseEmailLink(ctx, l.TokenHash, a.Now()); err != nil {
 			return err
 		}
-		e := audit.Event{Kind: audit.AccountCreated, Account: row.ID, Target: linkTarget(l)}
+		e := audit.Event{Kind: audit.AccountCreated, Account: row.ID, Target: LinkTarget(l), Reason: rights(l.Role, l.Groups)}
 		return a.create(ctx, tx, row, e, from)
 	})
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, ErrExists) {

@@ -35,6 +35,12 @@ var (
 	ErrNotFrozen = errors.New("account not frozen")
 	// ErrLastOperator means that the account is the last active one with the mark of an operator.
 	ErrLastOperator = errors.New("last operator")
+	// ErrNotPermitted means that the role of an operator does not permit a change, or no longer does.
+	ErrNotPermitted = errors.New("the role does not permit it")
+	// ErrInvited means that an operator has invited this address with a role or groups, which the help desk may not replace.
+	ErrInvited = errors.New("invited with a role or groups")
+	// ErrTooMany means that a list has more people than MaxInvitations.
+	ErrTooMany = errors.New("too many people in one list")
 	// ErrNoInvitation means that there is no invitation of this address that was not used. Show it to operators only.
 	ErrNoInvitation = errors.New("no invitation")
 	// ErrChanged means that something else changed the account at the same time. The caller may try again.

@@ -9,20 +9,25 @@ import (
 
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store"
 )
 
 // Invite creates an invitation for an address without an account and returns the token of the link. Only operators may
 // call it. The name is optional. An invitation of the address that was not used stops working. It returns ErrEmail,
-// ErrName, ErrGivenName, ErrFamilyName, ErrExists or an error of ValidateGroup.
+// ErrName, ErrGivenName, ErrFamilyName, ErrExists, ErrNotPermitted, ErrInvited or an error of ValidateGroup.
 func (a *Accounts) Invite(ctx context.Context, by By, n NewAccount) (token string, err error) {
 	token = seal.NewLinkToken()
 	return token, a.inviteAll(ctx, by, []NewAccount{n}, func(*store.DB, store.EmailLink, string) error { return nil }, token)
 }
 
+// MaxInvitations is how many people a list on the operators' pages may have.
+const MaxInvitations = 500
+
 // SendInvitations invites people as Invite does, and sends each of them the link. It does all or nothing, in one
-// transaction: if somebody cannot be invited, it returns an InvitationErrors.
+// transaction: if somebody cannot be invited, it returns an InvitationErrors. It returns ErrTooMany, and a
+// *ratelimit.LimitedError if the operator has invited too many people today.
 func (a *Accounts) SendInvitations(ctx context.Context, by By, people []NewAccount) error {
 	err := a.inviteAll(ctx, by, people, func(tx *store.DB, l store.EmailLink, token string) error {
 		return a.sendInvitation(ctx, tx, by, l, token)
@@ -50,9 +55,9 @@ func (e InvitationErrors) Unwrap() []error {
 }
 
 // CheckInvitations returns an InvitationErrors if somebody cannot be invited: ErrEmail, ErrName, ErrGivenName,
-// ErrFamilyName, an error of ValidateGroup, ErrExists, or ErrTwice.
-func (a *Accounts) CheckInvitations(ctx context.Context, people []NewAccount) error {
-	_, err := a.invitationLinks(ctx, a.Store, people)
+// ErrFamilyName, an error of ValidateGroup, ErrExists, ErrTwice, ErrNotPermitted or ErrInvited. It returns ErrTooMany.
+func (a *Accounts) CheckInvitations(ctx context.Context, by By, people []NewAccount) error {
+	_, err := a.invitationLinks(ctx, a.Store, by, people)
 	return err
 }
 
@@ -60,7 +65,14 @@ func (a *Accounts) CheckInvitations(ctx context.Context, people []NewAccount) er
 var ErrTwice = errors.New("address is in the list twice")
 
 // invitationLinks returns the links of the invitations, without tokens. Its errors are those of CheckInvitations.
-func (a *Accounts) invitationLinks(ctx context.Context, db *store.DB, people []NewAccount) ([]store.EmailLink, error) {
+func (a *Accounts) invitationLinks(ctx context.Context, db *store.DB, by By, people []NewAccount) ([]store.EmailLink, error) {
+	if by.Account != "" && len(people) > MaxInvitations {
+		return nil, ErrTooMany
+	}
+	inviter, err := a.inviterRole(ctx, db, by)
+	if err != nil {
+		return nil, err
+	}
 	links, wrong, seen := make([]store.EmailLink, len(people)), InvitationErrors{}, map[string]bool{}
 	for i, n := range people {
 		l, err := a.invitationLink(n)
@@ -78,6 +90,11 @@ func (a *Accounts) invitationLinks(ctx context.Context, db *store.DB, people []N
 				return nil, fmt.Errorf("account: invite: %w", err)
 			}
 		}
+		if err == nil && inviter == RoleHelpdesk {
+			if err = permitHelpdesk(ctx, db, l); err != nil && !errors.Is(err, ErrNotPermitted) && !errors.Is(err, ErrInvited) {
+				return nil, fmt.Errorf("account: invite: %w", err)
+			}
+		}
 		if err != nil {
 			wrong[i] = err
 		}
@@ -87,6 +104,36 @@ func (a *Accounts) invitationLinks(ctx context.Context, db *store.DB, people []N
 		return nil, wrong
 	}
 	return links, nil
+}
+
+// inviterRole returns the role of an operator who invites people: that of a command is RoleOperator. It returns
+// ErrNotPermitted if the account has none that permits it.
+func (a *Accounts) inviterRole(ctx context.Context, db *store.DB, by By) (string, error) {
+	if by.Account == "" {
+		return RoleOperator, nil
+	}
+	actor, err := db.GetAccount(ctx, by.Account)
+	if errors.Is(err, store.ErrNotFound) || err == nil && (!actor.DisabledAt.IsZero() ||
+		actor.Role != RoleOperator && actor.Role != RoleHelpdesk) {
+		return "", ErrNotPermitted
+	}
+	return actor.Role, err
+}
+
+// permitHelpdesk returns ErrNotPermitted if an invitation gives a role or groups, and ErrInvited if it would replace one
+// that does.
+func permitHelpdesk(ctx context.Context, db *store.DB, l store.EmailLink) error {
+	if l.Role != "" || l.Groups != "" {
+		return ErrNotPermitted
+	}
+	old, err := db.FindInvitation(ctx, l.Email)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	case err == nil && (old.Role != "" || old.Groups != ""):
+		return ErrInvited
+	}
+	return err
 }
 
 func (a *Accounts) invitationLink(n NewAccount) (store.EmailLink, error) {
@@ -112,12 +159,26 @@ func (a *Accounts) invitationLink(n NewAccount) (store.EmailLink, error) {
 func (a *Accounts) inviteAll(ctx context.Context, by By, people []NewAccount,
 	then func(tx *store.DB, l store.EmailLink, token string) error, token string) error {
 	err := a.Store.Tx(ctx, func(tx *store.DB) error {
-		links, err := a.invitationLinks(ctx, tx, people)
+		if err := tx.LockAccounts(ctx, by.Account, ""); err != nil {
+			return err
+		}
+		links, err := a.invitationLinks(ctx, tx, by, people)
 		if err != nil {
 			return err
 		}
-		for _, l := range links {
-			if err := a.createInvitation(ctx, tx, by, l, "", token, then); err != nil {
+		if by.Account != "" {
+			perDay := ratelimit.PerDay("operator_invitations", by.Account, ratelimit.InvitationsPerDay)
+			perDay.Amount = int64(len(people))
+			if err := a.Limits.Spend(ctx, tx, perDay); err != nil {
+				return err
+			}
+		}
+		for i, l := range links {
+			err := a.createInvitation(ctx, tx, by, l, "", token, then)
+			if errors.Is(err, ratelimit.ErrLimited) {
+				return InvitationErrors{i: err}
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -135,6 +196,17 @@ func (a *Accounts) inviteAll(ctx context.Context, by By, people []NewAccount,
 // createInvitation replaces the invitations of an address by a new one, and calls then. If token is "" it creates one.
 func (a *Accounts) createInvitation(ctx context.Context, tx *store.DB, by By, l store.EmailLink, reason, token string,
 	then func(tx *store.DB, l store.EmailLink, token string) error) error {
+	if err := a.spendMailBy(ctx, tx, by, l.Email); err != nil {
+		return err
+	}
+	old, err := tx.FindInvitation(ctx, l.Email)
+	if err == nil && reason == "" {
+		e := audit.Event{Kind: audit.InvitationRevoked, Actor: by.Actor, Target: LinkTarget(old.EmailLink), Reason: "replaced"}
+		err = a.Event(ctx, tx, e, by.From)
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
 	if _, err := tx.DeleteInvitations(ctx, l.Email); err != nil {
 		return err
 	}
@@ -145,7 +217,9 @@ func (a *Accounts) createInvitation(ctx context.Context, tx *store.DB, by By, l 
 	if err := tx.CreateEmailLink(ctx, l); err != nil {
 		return err
 	}
-	e := audit.Event{Kind: audit.AccountInvited, Actor: by.Actor, Target: linkTarget(l), Reason: reason}
+	e := audit.Event{
+		Kind: audit.AccountInvited, Actor: by.Actor, Target: LinkTarget(l), Reason: cmp.Or(reason, rights(l.Role, l.Groups)),
+	}
 	if err := a.Event(ctx, tx, e, by.From); err != nil {
 		return err
 	}
@@ -204,9 +278,10 @@ func ParseInvitationCursor(text string) (c InvitationCursor, ok bool) {
 	return store.ParseInvitationCursor(text)
 }
 
-// OpenInvitation returns the invitation of an address that was not used, for operators. It returns ErrNoInvitation.
-func (a *Accounts) OpenInvitation(ctx context.Context, email string) (i Invitation, err error) {
-	return i, a.withInvitation(ctx, email, func(_ *store.DB, l store.EmailLink) error {
+// OpenInvitation returns the invitation of an address that was not used, for operators. It returns ErrNoInvitation or
+// ErrNotPermitted.
+func (a *Accounts) OpenInvitation(ctx context.Context, by By, email string) (i Invitation, err error) {
+	return i, a.withInvitation(ctx, by, email, func(_ *store.DB, l store.EmailLink) error {
 		i = Invitation{l.Email, l.Name, SplitGroups(l.Groups), l.Role, l.CreatedAt, l.ExpiresAt, time.Time{}}
 		return nil
 	})
@@ -227,10 +302,10 @@ func (a *Accounts) ListInvitations(ctx context.Context, after InvitationCursor, 
 	return list, nil
 }
 
-// ResendInvitation sends a new link to an invited address; the old one stops working. It returns ErrNoInvitation, or
-// ErrExists if the address has an account.
+// ResendInvitation sends a new link to an invited address; the old one stops working. It returns ErrNoInvitation,
+// ErrExists if the address has an account, ErrNotPermitted, or a *ratelimit.LimitedError.
 func (a *Accounts) ResendInvitation(ctx context.Context, by By, email string) error {
-	err := a.withInvitation(ctx, email, func(tx *store.DB, l store.EmailLink) error {
+	err := a.withInvitation(ctx, by, email, func(tx *store.DB, l store.EmailLink) error {
 		switch _, err := tx.FindAccountByEmail(ctx, l.Email); {
 		case err == nil:
 			return ErrExists
@@ -247,31 +322,46 @@ func (a *Accounts) ResendInvitation(ctx context.Context, by By, email string) er
 	return err
 }
 
-// RevokeInvitation ends the invitation of an address. Nothing is sent. It returns ErrNoInvitation.
+// RevokeInvitation ends the invitation of an address. Nothing is sent. It returns ErrNoInvitation or ErrNotPermitted: the
+// help desk may send an invitation with groups again, but not end it.
 func (a *Accounts) RevokeInvitation(ctx context.Context, by By, email string) error {
-	return a.withInvitation(ctx, email, func(tx *store.DB, l store.EmailLink) error {
+	return a.withInvitation(ctx, by, email, func(tx *store.DB, l store.EmailLink) error {
+		if inviter, err := a.inviterRole(ctx, tx, by); err != nil || inviter == RoleHelpdesk && l.Groups != "" {
+			return cmp.Or(err, ErrNotPermitted)
+		}
 		if _, err := tx.DeleteInvitations(ctx, l.Email); err != nil {
 			return err
 		}
-		e := audit.Event{Kind: audit.InvitationRevoked, Actor: by.Actor, Target: linkTarget(l)}
+		e := audit.Event{Kind: audit.InvitationRevoked, Actor: by.Actor, Target: LinkTarget(l)}
 		return a.Event(ctx, tx, e, by.From)
 	})
 }
 
-// withInvitation calls f with the invitation of an address that was not used, in a transaction.
-func (a *Accounts) withInvitation(ctx context.Context, email string,
+// withInvitation calls f with the invitation of an address that was not used, in a transaction. It returns
+// ErrNotPermitted if the invitation gives a role, and the operator is of the help desk.
+func (a *Accounts) withInvitation(ctx context.Context, by By, email string,
 	f func(tx *store.DB, l store.EmailLink) error) error {
 	address, err := ParseEmail(email)
 	if err != nil {
 		return ErrNoInvitation
 	}
 	err = a.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.LockAccounts(ctx, by.Account, ""); err != nil {
+			return err
+		}
+		inviter, err := a.inviterRole(ctx, tx, by)
+		if err != nil {
+			return err
+		}
 		i, err := tx.FindInvitation(ctx, address)
 		if errors.Is(err, store.ErrNotFound) {
 			return ErrNoInvitation
 		}
 		if err != nil {
 			return err
+		}
+		if i.Role != "" && inviter == RoleHelpdesk {
+			return ErrNotPermitted
 		}
 		return f(tx, i.EmailLink)
 	})

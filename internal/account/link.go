@@ -21,7 +21,8 @@ import (
 
 const (
 	inviteTTL = 7 * 24 * time.Hour
-	linkTTL   = 30 * time.Minute // reset and sign-up
+	// LinkTTL is how long a link to reset a password, to sign up, or to confirm an address works.
+	LinkTTL = 30 * time.Minute
 )
 
 // Templates of emails with a link: "reset" has the messages "mail.reset.subject" and "mail.reset.text".
@@ -41,8 +42,8 @@ type linkMail struct {
 	who      string // the operator who sends it, with the templates that say so
 }
 
-// linkTarget returns how events name a link: enough to recognize it, not enough to use it.
-func linkTarget(l store.EmailLink) string {
+// LinkTarget returns how events name a link: enough to recognize it, not enough to use it.
+func LinkTarget(l store.EmailLink) string {
 	return audit.Target("link", hex.EncodeToString(l.TokenHash[:8]))
 }
 
@@ -53,7 +54,7 @@ func (a *Accounts) sendLink(ctx context.Context, m linkMail, from origin.Origin)
 	now := a.Now()
 	token := seal.NewLinkToken()
 	l := m.link
-	l.TokenHash, l.CreatedAt, l.ExpiresAt = seal.HashToken(token), now, now.Add(linkTTL)
+	l.TokenHash, l.CreatedAt, l.ExpiresAt = seal.HashToken(token), now, now.Add(LinkTTL)
 	err := a.Store.Tx(ctx, func(tx *store.DB) error {
 		perNetwork := ratelimit.PerNetwork("email_links_network", from.Networks(), time.Hour, ratelimit.LinksPerNetworkHour)
 		if err := a.Limits.Spend(ctx, tx, perNetwork...); err != nil {
@@ -61,7 +62,7 @@ func (a *Accounts) sendLink(ctx context.Context, m linkMail, from origin.Origin)
 		}
 		link, template, event := l, m.template, m.event
 		if event.Target == "" {
-			event.Target = linkTarget(l)
+			event.Target = LinkTarget(l)
 		}
 		err := a.spendLinkQuota(ctx, tx, l.Email, from)
 		switch {
@@ -75,7 +76,7 @@ func (a *Accounts) sendLink(ctx context.Context, m linkMail, from origin.Origin)
 			return err
 		}
 		message := a.composeLink(linkMail{link: link, query: m.query, template: template, event: event}, token, from)
-		if err := a.Enqueue(ctx, tx, message, now.Add(linkTTL)); err != nil {
+		if err := a.Enqueue(ctx, tx, message, now.Add(LinkTTL)); err != nil {
 			return err
 		}
 		return a.Event(ctx, tx, event, from)
@@ -121,7 +122,7 @@ func (a *Accounts) composeLink(l linkMail, token string, from origin.Origin) del
 	w := i18n.ForTag(from.Language)
 	say := func(part string) string {
 		return w.Translate("mail."+l.template+"."+part, "Site", a.Settings.Site, "URL", a.Settings.PublicURL,
-			"Query", l.query, "Token", token, "Valid", w.Translate("mail.minutes", "Count", int(linkTTL/time.Minute)),
+			"Query", l.query, "Token", token, "Valid", w.Translate("mail.minutes", "Count", int(LinkTTL/time.Minute)),
 			"Who", l.who, "When", w.FormatTime(a.Now().In(a.Settings.Location)),
 			"Until", w.FormatTime(l.link.ExpiresAt.In(a.Settings.Location)))
 	}

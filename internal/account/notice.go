@@ -26,6 +26,7 @@ type Notification struct {
 	Until     time.Time // how long the account is frozen, with the templates that say so
 	UndoToken string    // token of the link that undoes the change; "" if there is none
 	Who       string    // the operator who made the change, with the templates that say so
+	SendUntil time.Time // when it is no longer of use; zero: after NotificationTTL
 }
 
 // NotifyOwner records the event of n and sends the notification.
@@ -56,5 +57,8 @@ func (a *Accounts) SendNotification(ctx context.Context, tx *store.DB, n Notific
 	if m.To == "" {
 		m.To = n.Account.Email
 	}
-	return a.Enqueue(ctx, tx, m, now.Add(NotificationTTL))
+	if n.SendUntil.IsZero() {
+		n.SendUntil = now.Add(NotificationTTL)
+	}
+	return a.Enqueue(ctx, tx, m, n.SendUntil)
 }

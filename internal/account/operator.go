@@ -11,6 +11,7 @@ import (
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
@@ -21,6 +22,59 @@ type By struct {
 	Actor audit.Actor
 	Name  string        // as emails name the operator; "": the ID of the actor
 	From  origin.Origin // of the request, and the language of the emails; zero: a command
+	// Account is the id of the account whose role permits the change; "": a command or the API, which may change
+	// everything, as often as it likes.
+	Account string
+
+	operatorsOnly bool
+}
+
+// OperatorsOnly returns b for a change that the role operator permits, but not the role helpdesk.
+func (b By) OperatorsOnly() By {
+	b.operatorsOnly = true
+	return b
+}
+
+// permits returns ErrNotPermitted unless the role of actor permits a change of the account target: the help desk changes
+// no account with a role, and nobody their own, because they could shut themselves out.
+func (b By) permits(actor, target store.Account) error {
+	switch {
+	case !actor.DisabledAt.IsZero() || actor.ID == target.ID:
+	case actor.Role == RoleOperator:
+		return nil
+	case actor.Role == RoleHelpdesk && target.Role == "" && !b.operatorsOnly:
+		return nil
+	}
+	return ErrNotPermitted
+}
+
+// Authorize returns the account with this id, and keeps it and the role of the operator as they are until the
+// transaction ends. It returns ErrNotPermitted, ErrChanged if the account was deleted, and a *ratelimit.LimitedError if
+// the operator has changed too much.
+func (a *Accounts) Authorize(ctx context.Context, tx *store.DB, by By, id string) (target store.Account, err error) {
+	if err := tx.LockAccounts(ctx, id, by.Account); err != nil {
+		return target, err
+	}
+	target, err = tx.GetAccount(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return target, ErrChanged
+	}
+	if err != nil || by.Account == "" {
+		return target, err
+	}
+	actor, err := tx.GetAccount(ctx, by.Account)
+	if errors.Is(err, store.ErrNotFound) {
+		return target, ErrNotPermitted
+	}
+	if err == nil {
+		err = by.permits(actor, target)
+	}
+	if err != nil {
+		return target, err
+	}
+	return target, a.Limits.Spend(ctx, tx,
+		ratelimit.PerHour("operator_changes", by.Account, ratelimit.OperatorChangesPerHour),
+		ratelimit.PerHour("operator_changes_account", id, ratelimit.OperatorChangesPerAccountHour))
 }
 
 // OperatorBy returns By of the operator of these Accounts, with emails in a language ("": English).
@@ -58,15 +112,20 @@ func (a *Accounts) Lookup(ctx context.Context, who string) (store.Account, error
 }
 
 // ChangeBy makes a change to the account of an email address or with an ID, in one transaction with its event and the
-// notification of the person. The change sets the Event and the Template of the notification. It returns ErrUnknown,
-// ErrChanged if the change returns store.ErrNotFound, and the other errors of the change.
+// notification of the person. The change sets the Event and the Template of the notification; until it ends, nobody
+// changes the account or the role of the operator. It returns ErrUnknown, ErrNotPermitted, ErrChanged if the change
+// returns store.ErrNotFound, a *ratelimit.LimitedError, and the other errors of the change.
 func (a *Accounts) ChangeBy(ctx context.Context, by By, who string,
 	change func(tx *store.DB, account store.Account, n *Notification) error) error {
-	account, err := a.Lookup(ctx, who)
+	found, err := a.Lookup(ctx, who)
 	if err != nil {
 		return err
 	}
 	err = a.Store.Tx(ctx, func(tx *store.DB) error {
+		account, err := a.Authorize(ctx, tx, by, found.ID)
+		if err != nil {
+			return err
+		}
 		n := Notification{Account: account}
 		if err := change(tx, account, &n); err != nil {
 			return err
@@ -135,7 +194,7 @@ func keepOperator(ctx context.Context, tx *store.DB, account store.Account, forc
 // sessions and tokens end, and the apps are notified as after a sign-out. The address of the account gets the notification. It
 // returns ErrUnknown, ErrChanged, and ErrLastOperator unless force is set.
 func (a *Accounts) Delete(ctx context.Context, by By, who string, force bool) error {
-	return a.ChangeBy(ctx, by, who, func(tx *store.DB, account store.Account, n *Notification) error {
+	return a.ChangeBy(ctx, by.OperatorsOnly(), who, func(tx *store.DB, account store.Account, n *Notification) error {
 		if err := keepOperator(ctx, tx, account, force); err != nil {
 			return err
 		}
@@ -158,13 +217,17 @@ func (a *Accounts) Rename(ctx context.Context, by By, who string, names Names) e
 }
 
 // SetGroups replaces the groups of an account. It takes effect with the next request. It returns ErrUnknown, or the
-// error of ValidateGroup.
-func (a *Accounts) SetGroups(ctx context.Context, by By, who string, groups []string) error {
+// error of ValidateGroup. If seen is not nil, it is the groups that the operator saw, and SetGroups returns ErrChanged if
+// somebody has changed them since.
+func (a *Accounts) SetGroups(ctx context.Context, by By, who string, seen *[]string, groups []string) error {
 	joined, err := joinGroups(groups)
 	if err != nil {
 		return err
 	}
-	return a.ChangeBy(ctx, by, who, func(tx *store.DB, account store.Account, n *Notification) error {
+	return a.ChangeBy(ctx, by.OperatorsOnly(), who, func(tx *store.DB, account store.Account, n *Notification) error {
+		if seen != nil && account.Groups != strings.Join(*seen, ",") {
+			return ErrChanged
+		}
 		n.Event.Kind, n.Event.Reason = audit.GroupsChanged, strings.ReplaceAll(joined, ",", ", ")
 		n.Template, n.Detail = "operator.groups", cmp.Or(n.Event.Reason, "–")
 		return tx.SetGroups(ctx, account.ID, joined)
@@ -174,46 +237,78 @@ func (a *Accounts) SetGroups(ctx context.Context, by By, who string, groups []st
 // SendPasswordReset sends the person a link to choose a new password, as RequestPasswordReset does. The password stays
 // as it is until they do. It returns ErrUnknown, ErrDisabled or ErrFrozen.
 func (a *Accounts) SendPasswordReset(ctx context.Context, by By, who string) error {
-	account, err := a.Lookup(ctx, who)
+	l := LinkBy{Purpose: store.LinkReset, Template: "operator.reset", Event: audit.PasswordResetRequested}
+	return a.SendLinkBy(ctx, by, who, l, nil)
+}
+
+// LinkBy is a link that an operator sends to a person.
+type LinkBy struct {
+	Purpose  string // of store.EmailLink
+	Email    string // where it goes; "": the address of the account
+	Template string // of the email
+	Event    audit.Kind
+}
+
+// SendLinkBy sends a link for the account of an email address or with an ID, with its event. Older links of the account
+// with the same purpose stop working. In the same transaction it calls then, if it is not nil. It returns ErrUnknown,
+// ErrDisabled, ErrFrozen, ErrNotPermitted, a *ratelimit.LimitedError, and the error of then.
+func (a *Accounts) SendLinkBy(ctx context.Context, by By, who string, link LinkBy,
+	then func(tx *store.DB, account store.Account) error) error {
+	found, err := a.Lookup(ctx, who)
 	if err != nil {
 		return err
 	}
-	if !account.DisabledAt.IsZero() {
-		return ErrDisabled
-	}
-	if err := Frozen(account); err != nil {
-		return err
-	}
-	l := store.EmailLink{Purpose: store.LinkReset, Email: account.Email, AccountID: account.ID, Epoch: account.Epoch}
-	e := audit.Event{Kind: audit.PasswordResetRequested, Account: account.ID}
-	return a.SendLinkBy(ctx, by, l, "operator.reset", e, nil)
-}
-
-// SendLinkBy creates a link that an operator sends, with its event. No limit applies. In the same transaction it calls
-// then, if it is not nil.
-func (a *Accounts) SendLinkBy(ctx context.Context, by By, l store.EmailLink, template string, e audit.Event,
-	then func(tx *store.DB) error) error {
 	token := seal.NewLinkToken()
-	l.TokenHash, l.CreatedAt, l.ExpiresAt = seal.HashToken(token), a.Now(), a.Now().Add(linkTTL)
-	e.Actor, e.Target = by.Actor, linkTarget(l)
-	err := a.Store.Tx(ctx, func(tx *store.DB) error {
+	err = a.Store.Tx(ctx, func(tx *store.DB) error {
+		account, err := a.Authorize(ctx, tx, by, found.ID)
+		if err != nil {
+			return err
+		}
+		if !account.DisabledAt.IsZero() {
+			return ErrDisabled
+		}
+		if err := Frozen(account); err != nil {
+			return err
+		}
+		l := store.EmailLink{
+			Purpose: link.Purpose, Email: cmp.Or(link.Email, account.Email), AccountID: account.ID, Epoch: account.Epoch,
+			TokenHash: seal.HashToken(token), CreatedAt: a.Now(), ExpiresAt: a.Now().Add(LinkTTL),
+		}
+		if err := a.spendMailBy(ctx, tx, by, l.Email); err != nil {
+			return err
+		}
+		if err := tx.DeleteEmailLinks(ctx, account.ID, l.Purpose); err != nil {
+			return err
+		}
 		if err := tx.CreateEmailLink(ctx, l); err != nil {
 			return err
 		}
-		message := a.composeLink(linkMail{link: l, template: template, event: e, who: by.Who()}, token, by.From)
+		e := audit.Event{Kind: link.Event, Account: account.ID, Actor: by.Actor, Target: LinkTarget(l)}
+		message := a.composeLink(linkMail{link: l, template: link.Template, event: e, who: by.Who()}, token, by.From)
 		if err := a.Enqueue(ctx, tx, message, l.ExpiresAt); err != nil {
 			return err
 		}
 		if err := a.Event(ctx, tx, e, by.From); err != nil || then == nil {
 			return err
 		}
-		return then(tx)
+		return then(tx, account)
 	})
 	if err != nil {
 		return fmt.Errorf("account: link by operator: %w", err)
 	}
 	a.NotifyOutbox()
 	return nil
+}
+
+// spendMailBy counts an email that an operator sends to an address of their choice, or to one who may be tired of them. It
+// returns a *ratelimit.LimitedError if there were too many.
+func (a *Accounts) spendMailBy(ctx context.Context, tx *store.DB, by By, email string) error {
+	if by.Account == "" {
+		return nil
+	}
+	to := a.Limits.Keys.Pseudonym(email)
+	return a.Limits.Spend(ctx, tx, ratelimit.PerHour("operator_mails", to, ratelimit.OperatorMailsPerHour),
+		ratelimit.PerDay("operator_mails", to, ratelimit.OperatorMailsPerDay))
 }
 
 // FindAddressLink returns the link with which a new address of an account is confirmed, and the account, without using

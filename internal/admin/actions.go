@@ -23,6 +23,8 @@ type action struct {
 	item   bool // it is about one session, device or method
 	danger bool // it cannot be undone
 	fields []field
+	// seen is what the change replaces, as the form shows it: if somebody has changed it since, nothing is done.
+	seen func(directory.Details) string
 	// applies reports whether the account is in a state for it; nil: always.
 	applies func(directory.Details) bool
 	do      func(s *Handlers, ctx context.Context, by account.By, id, item string, form render.FormValues) error
@@ -41,6 +43,9 @@ func (a action) fieldNames() (names []string) {
 	}
 	if a.name == "role" {
 		names = append(names, "role")
+	}
+	if a.seen != nil {
+		names = append(names, "seen")
 	}
 	return names
 }
@@ -84,17 +89,22 @@ func actions() []action {
 			do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, form render.FormValues) error {
 				return s.Enrollments.ProposeEmail(ctx, by, id, form["email"])
 			}},
-		{name: "groups", roles: onlyMaster, fields: []field{
-			{"groups", "admin.field.groups", func(d directory.Details) string { return strings.Join(d.Groups, ", ") }, true},
+		{name: "groups", roles: onlyMaster, seen: groupsOf, fields: []field{
+			{"groups", "admin.field.groups", groupsOf, true},
 		}, do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, form render.FormValues) error {
 			groups, err := parseGroups(form["groups"])
 			if err != nil {
 				return err
 			}
-			return s.Accounts.SetGroups(ctx, by, id, groups)
+			seen, err := parseGroups(form["seen"])
+			if err != nil {
+				return err
+			}
+			return s.Accounts.SetGroups(ctx, by, id, &seen, groups)
 		}},
-		{name: "role", roles: onlyMaster, do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, form render.FormValues) error {
-			return s.Accounts.ChangeRole(ctx, by, id, form["role"], false)
+		{name: "role", roles: onlyMaster, seen: func(d directory.Details) string { return d.Role }, do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, form render.FormValues) error {
+			seen := form["seen"]
+			return s.Accounts.ChangeRole(ctx, by, id, &seen, form["role"], false)
 		}},
 		{name: "unfreeze", roles: onlyMaster, applies: func(d directory.Details) bool { return !d.FrozenUntil.IsZero() },
 			do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, _ render.FormValues) error {
@@ -112,6 +122,8 @@ func actions() []action {
 		}},
 	}
 }
+
+func groupsOf(d directory.Details) string { return strings.Join(d.Groups, ", ") }
 
 // errGroup means that the name of a group is not valid.
 var errGroup = errors.New("not a group")
@@ -139,7 +151,9 @@ func (o operator) mayDo(a action, d directory.Details) bool {
 
 // by returns who makes a change, for its event and the email to the person.
 func (s *Handlers) by(r *http.Request, who operator) account.By {
-	return account.By{Actor: who.actor(), Name: who.Account.Name, From: s.Pages.Origin(r)}
+	return account.By{
+		Actor: who.actor(), Name: who.Account.Name, From: s.Pages.Origin(r), Account: who.Account.ID,
+	}
 }
 
 func (s *Handlers) actionRoutes() (routes []render.Route) {
@@ -166,6 +180,8 @@ type actionPage struct {
 	Item            string // what it is about; "": the whole account
 	Action          string
 	Danger          bool
+	Seen            string
+	HasSeen         bool
 	Inputs          []actionInput
 	Roles           []roleChoice
 }
@@ -197,6 +213,9 @@ func (s *Handlers) actionView(r *http.Request, who operator, a action) (render.V
 		if p.Item = s.itemName(r, d, a); p.Item == "" {
 			return render.View{}, render.ErrNotFound
 		}
+	}
+	if a.seen != nil {
+		p.HasSeen, p.Seen = true, a.seen(d)
 	}
 	for _, f := range a.fields {
 		p.Inputs = append(p.Inputs, actionInput{f.name, f.label, f.value(d), f.optional})
@@ -258,6 +277,9 @@ func (s *Handlers) handleAction(w http.ResponseWriter, r *http.Request, who oper
 	}
 	p := view.Data.(actionPage)
 	err = a.do(s, r.Context(), s.by(r, who), p.ID, r.PathValue("item"), form)
+	if errors.Is(err, account.ErrNotPermitted) { // since the page was read
+		return render.ErrNotFound
+	}
 	to := "/admin/people/" + p.ID
 	if a.name == "delete" {
 		to = "/admin/people"
@@ -272,6 +294,7 @@ func (s *Handlers) handleAction(w http.ResponseWriter, r *http.Request, who oper
 	if !ok {
 		return err
 	}
+	p.Seen = form["seen"]
 	for i := range p.Inputs {
 		p.Inputs[i].Value = form[p.Inputs[i].Name]
 	}

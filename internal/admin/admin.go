@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"twostep.example/twostep/internal/account"
@@ -39,6 +40,8 @@ type Handlers struct {
 	Pages       *render.Renderer
 	Health      func(context.Context) Health
 	Settings    []Setting
+
+	exports atomic.Int32 // that are being written
 }
 
 // Health is the state of the server that answers.

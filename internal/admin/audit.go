@@ -293,7 +293,7 @@ func (s *Handlers) exportEvents(
 		return render.ErrInvalidForm
 	}
 	filter.Limit = exportPage
-	return stream(w, r, kind, file, func(ctx context.Context, first bool) (func() error, bool, error) {
+	return s.stream(w, r, kind, file, func(ctx context.Context, first bool) (func() error, bool, error) {
 		events, err := s.Accounts.Audit().List(ctx, filter)
 		more := len(events) == exportPage
 		if more {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/render"
 )
 
@@ -27,7 +28,8 @@ type invitationRow struct {
 	account.Invitation
 	State   string // text key
 	RoleKey string
-	Open    bool   // it can be sent again and revoked
+	Open    bool   // it can be sent again
+	Ends    bool   // if Open: it can be revoked
 	Resend  string // URL
 	Revoke  string // URL
 	Groups  string
@@ -50,6 +52,7 @@ func (s *Handlers) showInvitations(w http.ResponseWriter, r *http.Request, who o
 		p.Invitations = append(p.Invitations, invitationRow{
 			Invitation: i, State: "admin.invitation." + string(state), RoleKey: roleKey(i.Role),
 			Open:   state != account.InvitationJoined && (i.Role == "" || who.may(onlyMaster)),
+			Ends:   i.Groups == nil || who.may(onlyMaster),
 			Resend: address("/admin/invitations/resend", url.Values{"email": {i.Email}}),
 			Revoke: address("/admin/invitations/revoke", url.Values{"email": {i.Email}}), Groups: strings.Join(i.Groups, ", "),
 		})
@@ -63,6 +66,7 @@ type invitePage struct {
 	Groups  bool // groups may be set
 	Preview []account.NewAccount
 	Wrong   []lineProblem
+	TooMany bool // people in the list
 }
 
 // lineProblem is what is wrong with a line of the list.
@@ -88,9 +92,10 @@ func (s *Handlers) handleInvite(w http.ResponseWriter, r *http.Request, who oper
 	people, lines, wrong := parsePeopleList(form["people"], p.Groups, s.Pages.Origin(r).Language)
 	p.Wrong = wrong
 	if len(wrong) == 0 && len(people) > 0 {
-		err = s.Accounts.CheckInvitations(r.Context(), people)
+		by := s.by(r, who)
+		err = s.Accounts.CheckInvitations(r.Context(), by, people)
 		if err == nil && form["confirm"] != "" {
-			err = s.Accounts.SendInvitations(r.Context(), s.by(r, who), people)
+			err = s.Accounts.SendInvitations(r.Context(), by, people)
 			if err == nil {
 				return redirect(w, r, "/admin/invitations?done=invited")
 			}
@@ -100,12 +105,17 @@ func (s *Handlers) handleInvite(w http.ResponseWriter, r *http.Request, who oper
 				p.Wrong = append(p.Wrong, lineProblem{lines[i], people[i].Email, inviteErrorKey(one)})
 			}
 			slices.SortFunc(p.Wrong, func(a, b lineProblem) int { return a.Line - b.Line })
+		} else if errors.Is(err, account.ErrTooMany) {
+			p.TooMany = true
 		} else if err != nil {
 			return err
 		}
 	}
 	view := newView("invite", "admin.invite.title", nil)
 	switch {
+	case p.TooMany:
+		view.Status = http.StatusUnprocessableEntity
+		view.Problems = []render.Problem{{Field: "people", Key: "admin.invite.many", Args: []any{"Count", account.MaxInvitations}}}
 	case len(people) == 0 && len(p.Wrong) == 0:
 		view.Status, view.Problems = http.StatusUnprocessableEntity, []render.Problem{{Field: "people", Key: "admin.invite.empty"}}
 	case len(p.Wrong) > 0:
@@ -149,8 +159,16 @@ func parsePeopleList(text string, groups bool, language string) (people []accoun
 
 // inviteErrorKey returns the text of an error about a person who cannot be invited.
 func inviteErrorKey(err error) string {
-	if errors.Is(err, account.ErrTwice) {
-		return "admin.invite.twice"
+	for _, one := range []struct {
+		err error
+		key string
+	}{
+		{account.ErrTwice, "admin.invite.twice"}, {account.ErrNotPermitted, "admin.invite.nogroups"},
+		{account.ErrInvited, "admin.invite.reserved"}, {ratelimit.ErrLimited, "admin.invite.limited"},
+	} {
+		if errors.Is(err, one.err) {
+			return one.key
+		}
 	}
 	if _, key, ok := render.FieldErrorText(err); ok {
 		return key
@@ -176,8 +194,8 @@ func (s *Handlers) showInvitationAction(w http.ResponseWriter, r *http.Request, 
 
 // invitation returns the invitation of an address, or render.ErrNotFound if there is none that the operator may change.
 func (s *Handlers) invitation(r *http.Request, who operator, email string) (account.Invitation, error) {
-	i, err := s.Accounts.OpenInvitation(r.Context(), email)
-	if errors.Is(err, account.ErrNoInvitation) || err == nil && i.Role != "" && !who.may(onlyMaster) {
+	i, err := s.Accounts.OpenInvitation(r.Context(), s.by(r, who), email)
+	if errors.Is(err, account.ErrNoInvitation) || errors.Is(err, account.ErrNotPermitted) {
 		return i, render.ErrNotFound
 	}
 	return i, err
@@ -218,6 +236,9 @@ func afterInvitation(w http.ResponseWriter, r *http.Request, err error, done str
 	if errors.Is(err, account.ErrNoInvitation) || errors.Is(err, account.ErrExists) {
 		err, done = nil, "over"
 	}
+	if errors.Is(err, account.ErrNotPermitted) {
+		return render.ErrNotFound
+	}
 	if err != nil {
 		return err
 	}
@@ -246,6 +267,11 @@ func (s *Handlers) handleExport(w http.ResponseWriter, r *http.Request, who oper
 	if err != nil {
 		return err
 	}
+	end, err := s.beginExport()
+	if err != nil {
+		return err
+	}
+	defer end()
 	all, err := s.Directory.Export(r.Context(), s.by(r, who), d.ID)
 	if err != nil {
 		return err

@@ -16,18 +16,24 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-// peoplePerPage is how many accounts a page shows.
-const peoplePerPage = 25
+const (
+	// peoplePerPage is how many accounts a page shows.
+	peoplePerPage = 25
+	// maxReads is how many pages of the directory it reads for that: few accounts of many may match.
+	maxReads = 4
+)
 
 type peoplePage struct {
 	frame
-	Query   peopleQuery
-	People  []personRow
-	First   string // the URL of the first page; "": this is it
-	Next    string // the URL of the next page; "": there is none
-	CSV     string // the URL of the export; "": the role may not export
-	MayMail bool   // may invite people
-	States  []string
+	Query  peopleQuery
+	People []personRow
+	First  string // the URL of the first page; "": this is it
+	Next   string // the URL of the next page; "": there is none
+	// Searching means that only some of the accounts were read, and more may match.
+	Searching bool
+	CSV       string // the URL of the export; "": the role may not export
+	MayMail   bool   // may invite people
+	States    []string
 }
 
 // peopleQuery is the form of the page, as it was sent.
@@ -106,7 +112,7 @@ func (s *Handlers) showPeople(w http.ResponseWriter, r *http.Request, who operat
 	}
 	p := peoplePage{frame: who.frame(r, "people"), Query: q, MayMail: who.may(helpers), States: []string{"active", "disabled", "frozen"}}
 	// A page of the directory reads a limited number of accounts, and may have less than asked for.
-	for next := d.After; ; {
+	for next, reads := d.After, 1; ; reads++ {
 		d.After, d.Limit = next, peoplePerPage-len(p.People)
 		page, err := s.list(r.Context(), d)
 		if err != nil {
@@ -116,7 +122,8 @@ func (s *Handlers) showPeople(w http.ResponseWriter, r *http.Request, who operat
 			p.People = append(p.People, personRow{e, roleKey(e.Role)})
 		}
 		next = page.Next
-		if next == "" || len(p.People) >= peoplePerPage {
+		if next == "" || len(p.People) >= peoplePerPage || reads == maxReads {
+			p.Searching = next != "" && len(p.People) < peoplePerPage
 			if next != "" {
 				v := q.values()
 				v.Set("after", next)
@@ -149,7 +156,7 @@ func (s *Handlers) exportPeople(w http.ResponseWriter, r *http.Request, _ operat
 	}
 	out := csv.NewWriter(w)
 	d.Limit = exportPage
-	return stream(w, r, "text/csv; charset=utf-8", "people.csv", func(ctx context.Context, first bool) (func() error, bool, error) {
+	return s.stream(w, r, "text/csv; charset=utf-8", "people.csv", func(ctx context.Context, first bool) (func() error, bool, error) {
 		page, err := s.list(ctx, d)
 		d.After = page.Next
 		return func() error {

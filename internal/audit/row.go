@@ -1,8 +1,8 @@
 package audit
 
 import (
+	"regexp"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -56,11 +56,10 @@ func (r Row) CSV() []string {
 	return row
 }
 
-// Cell quotes a text that a spreadsheet would evaluate as a formula (OWASP, CSV Injection). The client controls the
-// browser name and the address.
-func Cell(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
-		return "'" + text
-	}
-	return text
-}
+// formula matches what begins a formula: at the start of a cell, or after a character that separates cells where a
+// spreadsheet splits lines by another one than the comma, as it does in German.
+var formula = regexp.MustCompile(`(^|[;,|\t\r\n"']\s*)([=+\-@\t\r\n])`)
+
+// Cell puts an apostrophe before each part of a text that a spreadsheet would evaluate as a formula (OWASP, CSV
+// Injection). The client controls the name of the browser and the address, and people their names.
+func Cell(text string) string { return formula.ReplaceAllString(text, "$1'$2") }

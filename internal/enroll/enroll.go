@@ -229,7 +229,7 @@ func (e *Enrollments) save(
 ) error {
 	about := by.Method.Info()
 	if about.Implicit {
-		return e.saveEmail(ctx, tx, a, by.Destination, from)
+		return e.saveEmail(ctx, tx, a, by.Destination, audit.Event{Kind: audit.EmailChanged}, from)
 	}
 	slot, err := e.slot(ctx, tx, a.ID, by.Method)
 	if err != nil {
@@ -308,10 +308,10 @@ func (e *Enrollments) replace(
 	return &rows[i], e.notifyFactor(ctx, tx, a.ID, challenge.Enrolled{Factor: old, Method: m}, factor.NoticeReplaced, from)
 }
 
-// saveEmail sets the new address of the account and notifies both addresses. It returns store.ErrConflict
+// saveEmail sets the new address of the account, records the event and notifies both addresses. It returns store.ErrConflict
 // if the address belongs to another account.
 func (e *Enrollments) saveEmail(
-	ctx context.Context, tx *store.DB, a store.Account, email string, from origin.Origin,
+	ctx context.Context, tx *store.DB, a store.Account, email string, event audit.Event, from origin.Origin,
 ) error {
 	if err := tx.SetEmail(ctx, a.ID, a.Epoch, email, e.Now()); err != nil {
 		return err
@@ -320,7 +320,6 @@ func (e *Enrollments) saveEmail(
 	if err != nil {
 		return err
 	}
-	event := audit.Event{Kind: audit.EmailChanged}
 	n := account.Notification{
 		Event: event, Template: "email", Account: a, Detail: account.MaskEmail(email), UndoToken: undo,
 	}

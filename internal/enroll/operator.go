@@ -83,27 +83,19 @@ func (e *Enrollments) ProposeEmail(ctx context.Context, by account.By, who, emai
 	if err != nil {
 		return err
 	}
-	a, err := e.Accounts.Lookup(ctx, who)
-	if err != nil {
-		return err
-	}
-	if !a.DisabledAt.IsZero() {
-		return account.ErrDisabled
-	}
-	if err := account.Frozen(a); err != nil {
-		return err
-	}
 	switch _, err := e.Store.FindAccountByEmail(ctx, address); {
 	case err == nil:
 		return account.ErrExists
 	case !errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("enroll: propose email: %w", err)
 	}
-	l := store.EmailLink{Purpose: store.LinkAddress, Email: address, AccountID: a.ID, Epoch: a.Epoch}
-	event := audit.Event{Kind: audit.EmailChangeProposed, Account: a.ID}
-	return e.Accounts.SendLinkBy(ctx, by, l, "operator.address", event, func(tx *store.DB) error {
+	l := account.LinkBy{
+		Purpose: store.LinkAddress, Email: address, Template: "operator.address", Event: audit.EmailChangeProposed,
+	}
+	return e.Accounts.SendLinkBy(ctx, by, who, l, func(tx *store.DB, a store.Account) error {
 		n := account.Notification{
 			Template: "operator.email", Account: a, Detail: account.MaskEmail(address), Who: by.Who(),
+			SendUntil: e.Now().Add(account.LinkTTL), // as the link, which would otherwise be sent before
 		}
 		return e.Accounts.SendNotification(ctx, tx, n, by.From)
 	})
@@ -128,7 +120,8 @@ func (e *Enrollments) ConfirmProposedEmail(ctx context.Context, token string, fr
 		if err := tx.UseEmailLink(ctx, l.TokenHash, e.Now()); err != nil {
 			return err
 		}
-		if err := e.saveEmail(ctx, tx, a, l.Email, from); err != nil {
+		event := audit.Event{Kind: audit.EmailChanged, Target: account.LinkTarget(l), Reason: "proposed by an operator"}
+		if err := e.saveEmail(ctx, tx, a, l.Email, event, from); err != nil {
 			return err
 		}
 		if err := tx.IncrementEpoch(ctx, a.ID, a.Epoch); err != nil {
@@ -148,7 +141,8 @@ func (e *Enrollments) ConfirmProposedEmail(ctx context.Context, token string, fr
 
 // EndFreeze ends the freeze of an account and keeps the change, for an operator who has made sure who the person is. It
 // is what Object is for somebody who is signed in: every address and number of the account is notified, and the links
-// that would undo the change stop working. EndFreeze returns account.ErrUnknown and account.ErrNotFrozen.
+// that would undo the change stop working. EndFreeze returns account.ErrUnknown,
+// account.ErrNotPermitted and account.ErrNotFrozen.
 func (e *Enrollments) EndFreeze(ctx context.Context, by account.By, who string) error {
 	a, err := e.Accounts.Lookup(ctx, who)
 	if err != nil {
@@ -157,7 +151,10 @@ func (e *Enrollments) EndFreeze(ctx context.Context, by account.By, who string) 
 	n := account.Notification{
 		Event: audit.Event{Kind: audit.UndoRejected, Actor: by.Actor}, Template: "operator.kept", Who: by.Who(),
 	}
-	err = e.keepChanges(ctx, a.ID, n, by.From)
+	err = e.keepChanges(ctx, a.ID, n, by.From, func(tx *store.DB) error {
+		_, err := e.Accounts.Authorize(ctx, tx, by.OperatorsOnly(), a.ID)
+		return err
+	})
 	if errors.Is(err, store.ErrNotFound) {
 		return account.ErrNotFrozen
 	}
@@ -168,10 +165,16 @@ func (e *Enrollments) EndFreeze(ctx context.Context, by account.By, who string) 
 	return nil
 }
 
-// keepChanges ends the freeze of an account and sends n to all of its addresses and numbers. It returns store.ErrNotFound
-// if no undo is waiting.
-func (e *Enrollments) keepChanges(ctx context.Context, id string, n account.Notification, from origin.Origin) error {
+// keepChanges ends the freeze of an account and sends n to all of its addresses and numbers. In the same transaction it
+// calls authorize before, if it is not nil. It returns store.ErrNotFound if no undo is waiting.
+func (e *Enrollments) keepChanges(ctx context.Context, id string, n account.Notification, from origin.Origin,
+	authorize func(tx *store.DB) error) error {
 	return e.Store.Tx(ctx, func(tx *store.DB) error {
+		if authorize != nil {
+			if err := authorize(tx); err != nil {
+				return err
+			}
+		}
 		if err := tx.CancelUndos(ctx, id, e.Now()); err != nil {
 			return err
 		}

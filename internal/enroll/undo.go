@@ -202,7 +202,7 @@ func undoTarget(l store.EmailLink) string {
 // waiting.
 func (e *Enrollments) Object(ctx context.Context, who session.Session, from origin.Origin) error {
 	n := account.Notification{Event: audit.Event{Kind: audit.UndoRejected}, Template: "kept"}
-	err := e.keepChanges(ctx, who.Account.ID, n, from)
+	err := e.keepChanges(ctx, who.Account.ID, n, from, nil)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}

@@ -37,6 +37,14 @@ const (
 	// NewAddressMailsPerHour and NewAddressMailsPerDay limit the emails to an address that does not belong to the
 	// account yet; NewAddressMailsPerAccountDay limits those of one account.
 	NewAddressMailsPerHour, NewAddressMailsPerDay, NewAddressMailsPerAccountDay = 10, 20, 10
+	// OperatorChangesPerHour limits what one operator changes of accounts on the operators' pages, and
+	// OperatorChangesPerAccountHour what all of them change of one account: each change is an email to the person.
+	OperatorChangesPerHour, OperatorChangesPerAccountHour = 300, 30
+	// OperatorMailsPerHour and OperatorMailsPerDay limit the emails with a link that operators send from their pages to one
+	// address.
+	OperatorMailsPerHour, OperatorMailsPerDay = 10, 20
+	// InvitationsPerDay limits the people whom one operator invites on the operators' pages.
+	InvitationsPerDay = 2000
 	// PendingFactorsPerHour limits the factors that one account may start to set up.
 	PendingFactorsPerHour = 100
 

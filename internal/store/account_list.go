@@ -383,6 +383,12 @@ func (db *DB) TouchAccounts(ctx context.Context, now time.Time) (changed int64, 
 	return changed, nil
 }
 
+// LockAccounts keeps accounts as they are until the transaction ends. An id may be "" or unknown.
+func (db *DB) LockAccounts(ctx context.Context, id, other string) error {
+	_, err := db.change(ctx, `UPDATE accounts SET role = role WHERE id IN ($1, $2)`, id, other)
+	return err
+}
+
 // LockOperators locks the active operators until the transaction ends, and returns their number: two requests cannot
 // both remove what they take for the last but one.
 func (db *DB) LockOperators(ctx context.Context) (int64, error) {
@@ -391,8 +397,8 @@ func (db *DB) LockOperators(ctx context.Context) (int64, error) {
 }
 
 // DeleteAccount deletes the account with everything that names or describes the person. What stays has no more than the
-// id: its events, without network addresses and browsers, and its grants until they expire, so that the apps are
-// notified of the end of its sessions. It returns ErrNotFound if the account no longer has this epoch.
+// id: the events about it, without network addresses, browsers and groups, and its grants until they expire, so that the
+// apps are notified of the end of its sessions. What the person did to others as an operator stays whole. It returns ErrNotFound if the account no longer has this epoch.
 func (db *DB) DeleteAccount(ctx context.Context, a Account, now time.Time) error {
 	return db.Tx(ctx, func(tx *DB) error {
 		if err := tx.IncrementEpoch(ctx, a.ID, a.Epoch); err != nil {
@@ -412,6 +418,8 @@ func (db *DB) DeleteAccount(ctx context.Context, a Account, now time.Time) error
 			`DELETE FROM guess_budget_entries WHERE budget = $1`,
 			`DELETE FROM guess_budgets WHERE name = $1`,
 			`UPDATE audit_events SET address = '', browser = 0 WHERE account <> '' AND account = $1`,
+			`UPDATE audit_events SET reason = '' WHERE account <> '' AND account = $1 AND kind + 0 IN
+				(SELECT id FROM audit_terms WHERE term IN ('account.created', 'account.groups_changed'))`,
 			`DELETE FROM accounts WHERE id = $1`,
 		} {
 			if _, err := tx.change(ctx, query, a.ID); err != nil {

@@ -66,6 +66,12 @@ func (db *DB) UseEmailLink(ctx context.Context, token []byte, now time.Time) err
 			AND expires_at >= $2`, token, now)
 }
 
+// DeleteEmailLinks deletes the links of an account with this purpose, used or not.
+func (db *DB) DeleteEmailLinks(ctx context.Context, account, purpose string) error {
+	_, err := db.change(ctx, `DELETE FROM email_links WHERE account_id = $1 AND purpose = $2`, account, purpose)
+	return err
+}
+
 // ListUndoLinks lists the links that undo a change of the account and were sent since a time, used or not, oldest
 // change first.
 func (db *DB) ListUndoLinks(ctx context.Context, account string, since time.Time) ([]EmailLink, error) {
