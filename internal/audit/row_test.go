@@ -10,7 +10,7 @@ func TestCellsBeginNoFormula(t *testing.T) {
 		"=1+1":                       "'=1+1",
 		"+49 1":                      "'+49 1",
 		"@SUM(A1)":                   "'@SUM(A1)",
-		"\t=1":                       "'\t'=1",
+		"\t=1":                       "'\t=1",
 		"Ben;=1+cmd|'/C calc'!A0":    "Ben;'=1+cmd|'/C calc'!A0",
 		"Mozilla/5.0 (X11; =1;Linux": "Mozilla/5.0 (X11; '=1;Linux",
 		"a\n-2":                      "a\n'-2",
