@@ -19,7 +19,10 @@ const invitationsShown = 20
 type invitationsPage struct {
 	frame
 	Invitations []invitationRow
+	State       string // of those in the list; "": of any
+	States      []account.InvitationState
 	Next        string // the URL of the next page; "": there is none
+	Searching   bool   // only some were read, and more may match
 }
 
 type invitationRow struct {
@@ -35,15 +38,23 @@ type invitationRow struct {
 
 // showInvitations lists invitations, newest first.
 func (s *Handlers) showInvitations(w http.ResponseWriter, r *http.Request, who operator) error {
-	after, _ := account.ParseInvitationCursor(r.URL.Query().Get("after")) // an invalid one starts at the newest
-	list, err := s.Accounts.ListInvitations(r.Context(), after, invitationsShown+1)
+	p := invitationsPage{
+		frame: who.frame(r, "people"), State: r.URL.Query().Get("state"),
+		States: []account.InvitationState{account.InvitationPending, account.InvitationExpired, account.InvitationJoined},
+	}
+	if p.State != "" && !slices.Contains(p.States, account.InvitationState(p.State)) {
+		return render.ErrInvalidForm
+	}
+	list, next, err := s.invitationsIn(r, account.InvitationState(p.State))
 	if err != nil {
 		return err
 	}
-	p := invitationsPage{frame: who.frame(r, "people")}
-	if len(list) > invitationsShown {
-		list = list[:invitationsShown]
-		p.Next = address("/admin/invitations", url.Values{"after": {list[invitationsShown-1].Cursor().String()}})
+	if next != "" {
+		v := url.Values{"after": {next}}
+		if p.State != "" {
+			v.Set("state", p.State)
+		}
+		p.Next, p.Searching = address("/admin/invitations", v), len(list) < invitationsShown
 	}
 	for _, i := range list {
 		state := i.State(s.Pages.CurrentTime())
@@ -56,6 +67,32 @@ func (s *Handlers) showInvitations(w http.ResponseWriter, r *http.Request, who o
 		})
 	}
 	return s.Pages.Render(w, r, newView("invitations", "admin.invitations.title", p))
+}
+
+// invitationsIn returns a page of the invitations in a state ("": in any), and the position of the next page ("": there is
+// none). It reads a limited number of invitations, and may return fewer than a page has.
+func (s *Handlers) invitationsIn(r *http.Request, state account.InvitationState) (list []account.Invitation, next string, err error) {
+	after, _ := account.ParseInvitationCursor(r.URL.Query().Get("after")) // an invalid one starts at the newest
+	for range maxReads {
+		page, err := s.Accounts.ListInvitations(r.Context(), after, exportPage)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, i := range page {
+			if state != "" && state != i.State(s.Pages.CurrentTime()) {
+				after = i.Cursor()
+				continue
+			}
+			if len(list) == invitationsShown { // another one follows
+				return list, after.String(), nil
+			}
+			list, after = append(list, i), i.Cursor()
+		}
+		if len(page) < exportPage {
+			return list, "", nil
+		}
+	}
+	return list, after.String(), nil
 }
 
 type invitePage struct {

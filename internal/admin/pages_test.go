@@ -101,7 +101,7 @@ func stories(lang string) map[string]render.View {
 		"action": newView("action", "admin.act.rename.title", actionPage{frame: f, Name: "rename", ID: "A", Email: "a@example.com", Person: "<script>", Item: "<b>x",
 			Inputs: []actionInput{{"name", "field.name", "<script>", false}, {"given_name", "field.given", "", true}, {"email", "admin.field.email", "", false}},
 			Roles:  []roleChoice{{"", "role.none", "admin.role.none", true}, {"operator", "role.operator", "admin.role.operator", false}}, Danger: true, Confirm: confirmField}),
-		"invitations": newView("invitations", "admin.invitations.title", invitationsPage{frame: f, Next: "/x", Invitations: slices.Repeat([]invitationRow{{
+		"invitations": newView("invitations", "admin.invitations.title", invitationsPage{frame: f, Next: "/x", State: "pending", Searching: true, States: []account.InvitationState{"pending", "expired", "joined"}, Invitations: slices.Repeat([]invitationRow{{
 			Invitation: account.Invitation{Email: "jane.doe@example.com", Name: "<script>", InvitedAt: now}, State: "admin.invitation.pending", Open: true,
 			Resend: "/admin/invitations/resend?email=jane.doe%40example.com", Revoke: "/x", Groups: "staff"}}, invitationsShown)}),
 		"invite":         newView("invite", "admin.invite.title", invitePage{frame: f, Text: "<script>", Groups: true, Wrong: []lineProblem{{3, "<b>x", "problem.email"}}}),

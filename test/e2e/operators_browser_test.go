@@ -136,6 +136,9 @@ func operatorsStory(b *tab, show func(string)) {
 	b.click("Check the list")
 	b.click("Send the invitations")
 	b.sees("The invitations are on their way.")
+	b.do(chromedp.SetValue("#state", "pending", chromedp.ByQuery))
+	b.click("Show invitations")
+	b.sees("eva@example.net")
 	show("admin-invitations")
 	b.click("Revoke")
 	show("admin-revoke")
@@ -174,6 +177,12 @@ func operatorsStory(b *tab, show func(string)) {
 	b.click("Make new keys")
 	b.sees("To open the administrators' pages")
 	show("admin-confirm")
+	n := s.Mail.Len()
+	b.enter("password", live.AnnaPassword)
+	b.click("Confirm")
+	b.code(s.Code(n))
+	b.sees("Nothing was sent.")
+	show("admin-unsent")
 }
 
 // The pages of an operator are in German too.
