@@ -367,6 +367,29 @@ func TestMethodsAfterAnOperator(t *testing.T) {
 	})
 }
 
+// The email about groups says so if there are none left.
+func TestEmailAboutNoGroups(t *testing.T) {
+	storetest.EachDatabase(t, func(t *testing.T, database string) {
+		o := newOffice(t, database)
+		for groups, want := range map[string]string{
+			"":       "Your account at signin.example.com is no longer in any group.",
+			"b, a":   "Your account at signin.example.com is now in these groups: a, b",
+			"b, –":   "Your account at signin.example.com is now in these groups: b, –",
+			"no one": "Your account at signin.example.com is now in these groups: no one",
+		} {
+			var list []string
+			if groups != "" {
+				list = strings.Split(groups, ", ")
+			}
+			o.sent = nil
+			o.must(o.SetGroups(t.Context(), boss, annaEmail, list))
+			if len(o.sent) != 1 || !strings.Contains(o.sent[0].Text, want+"\n") {
+				t.Errorf("%q: %+v", groups, o.sent)
+			}
+		}
+	})
+}
+
 // A proposed address becomes the address with its link, once. The old address gets a link that undoes it.
 func TestProposedEmail(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, database string) {

@@ -321,7 +321,7 @@ func (c *accountGroupsCommand) Run(ctx context.Context, to console, from *settin
 // checkRoleFlags returns a usage error if --operator and --role are both set.
 func checkRoleFlags(operator bool, role string) error {
 	if operator && role != "" {
-		return usageError{errors.New("--operator and --role exclude each other: --operator is short for --role operator")}
+		return usageError{errors.New("use --operator or --role, not both: --operator is short for --role operator")}
 	}
 	return nil
 }
@@ -360,11 +360,11 @@ type accountResetMethodsCommand struct {
 
 // Run removes verification methods, so that codes by email work.
 func (c *accountResetMethodsCommand) Run(ctx context.Context, to console, from *settingSources) error {
-	what, done := "all verification methods", "%s has no method beside email now. All its sessions have ended."
+	what, done := "all verification methods", "%s now has only email. All its sessions have ended."
 	if c.Method != "" {
 		what, done = "the verification method "+c.Method, "The method of %s is removed. All sessions have ended."
 	}
-	question := fmt.Sprintf("This removes %s of %s. Make sure that you talk to the owner of the account.", what, c.Account)
+	question := fmt.Sprintf("This removes %s of %s. Check first that you're talking to the owner of the account.", what, c.Account)
 	if err := confirm(to, c.Yes, question); err != nil {
 		return err
 	}
@@ -383,7 +383,7 @@ type accountEndFreezeCommand struct {
 
 // Run ends the freeze of an account and keeps the change that somebody wanted to undo.
 func (c *accountEndFreezeCommand) Run(ctx context.Context, to console, from *settingSources) error {
-	question := fmt.Sprintf("This keeps the change to %s that somebody wanted to undo. Make sure that you talk to the owner "+
+	question := fmt.Sprintf("This keeps the change to %s that someone asked to undo. Check first that you're talking to the owner "+
 		"of the account.", c.Account)
 	if err := confirm(to, c.Yes, question); err != nil {
 		return err

@@ -193,6 +193,7 @@ func invitationError(email string, err error) error {
 
 type inviteListCommand struct {
 	Settings settings `embed:"" group:"settings"`
+	State    string   `enum:",pending,expired,joined" default:"" placeholder:"STATE" help:"List only invitations in this state: pending, expired or joined"`
 	JSON     bool     `name:"json" help:"Print JSON, one invitation per line"`
 }
 
@@ -202,7 +203,7 @@ func (c *inviteListCommand) Run(ctx context.Context, to console, from *settingSo
 		const page = 1000
 		w := tabwriter.NewWriter(to.out, 0, 0, 2, ' ', 0)
 		if !c.JSON {
-			fmt.Fprintln(w, "EMAIL\tNAME\tSTATE\tINVITED\tEXPIRES\tGROUPS")
+			fmt.Fprintln(w, "EMAIL\tNAME\tSTATE\tINVITED\tEXPIRES\tROLE\tGROUPS")
 		}
 		for after := (*twostep.Invitation)(nil); ; {
 			list, err := server.ListInvitations(ctx, after, page)
@@ -211,8 +212,11 @@ func (c *inviteListCommand) Run(ctx context.Context, to console, from *settingSo
 			}
 			for _, i := range list {
 				state := i.State(server.Now())
+				if c.State != "" && c.State != string(state) {
+					continue
+				}
 				if !c.JSON {
-					fmt.Fprintln(w, columns(i.Email, i.Name, string(state), when(i.InvitedAt), when(i.ExpiresAt),
+					fmt.Fprintln(w, columns(i.Email, i.Name, string(state), when(i.InvitedAt), when(i.ExpiresAt), i.Role,
 						strings.Join(i.Groups, ", ")))
 					continue
 				}

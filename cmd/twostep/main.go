@@ -104,7 +104,7 @@ type commands struct {
 		Show          accountShowCommand          `cmd:"" help:"Print an account: its state, methods, devices, sessions, apps and newest events" example:"twostep account show anna@example.com"`
 		Rename        accountRenameCommand        `cmd:"" help:"Replace the names of a person" example:"twostep account rename anna@example.com 'Anna Baker'"`
 		Groups        accountGroupsCommand        `cmd:"" help:"Replace the groups of an account, which decide what apps it may use" example:"twostep account groups anna@example.com staff wiki.editors"`
-		Role          accountRoleCommand          `cmd:"" help:"Replace the role of an account on the operators' pages" example:"twostep account role anna@example.com operator"`
+		Role          accountRoleCommand          `cmd:"" help:"Change what an account may do on the operators' pages" example:"twostep account role anna@example.com operator"`
 		Disable       accountDisableCommand       `cmd:"" help:"Disable an account and end its sessions, tokens and trusted devices" example:"twostep account disable anna@example.com"`
 		Enable        accountEnableCommand        `cmd:"" help:"Enable a disabled account" example:"twostep account enable anna@example.com"`
 		ResetPassword accountResetPasswordCommand `cmd:"" help:"Send the person a link to choose a new password" example:"twostep account reset-password anna@example.com"`
@@ -115,9 +115,9 @@ type commands struct {
 	} `cmd:"" help:"Manage accounts"`
 	Invite struct {
 		Send   inviteSendCommand   `cmd:"" default:"withargs" help:"Invite people by email, or print the links" example:"twostep invite send anna@example.com --name 'Anna Adams'"`
-		List   inviteListCommand   `cmd:"" help:"List invitations and what became of them, newest first" example:"twostep invite list"`
+		List   inviteListCommand   `cmd:"" help:"List invitations and whether people have joined" example:"twostep invite list"`
 		Resend inviteResendCommand `cmd:"" help:"Send a new link to an invited person" example:"twostep invite resend anna@example.com"`
-		Revoke inviteRevokeCommand `cmd:"" help:"End an invitation" example:"twostep invite revoke anna@example.com"`
+		Revoke inviteRevokeCommand `cmd:"" help:"Revoke an invitation" example:"twostep invite revoke anna@example.com"`
 	} `cmd:"" help:"Invite people; twostep invite ADDRESS is short for twostep invite send ADDRESS"`
 	Session struct {
 		List sessionListCommand `cmd:"" help:"List the sessions of an account" example:"twostep session list anna@example.com"`
@@ -127,7 +127,7 @@ type commands struct {
 		Forget deviceForgetCommand `cmd:"" help:"Remove trust from one device or all devices of an account" example:"twostep device forget anna@example.com"`
 	} `cmd:"" help:"Manage trusted devices"`
 	Key struct {
-		Rotate keyRotateCommand `cmd:"" help:"Put a new key in front of the key file" example:"twostep key rotate --config /etc/twostep/twostep.toml"`
+		Rotate keyRotateCommand `cmd:"" help:"Add a new key at the start of the key file" example:"twostep key rotate --config /etc/twostep/twostep.toml"`
 	} `cmd:"" help:"Manage the key file"`
 	Mail struct {
 		Test mailTestCommand `cmd:"" help:"Send a test message by email" example:"twostep mail test anna@example.com"`

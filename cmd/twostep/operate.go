@@ -79,7 +79,7 @@ func confirm(to console, yes bool, question string) error {
 	if to.in == nil {
 		return usageError{errors.New(question + " To confirm without a terminal, add --yes")}
 	}
-	fmt.Fprint(to.err, question+" Type yes to go on: ")
+	fmt.Fprint(to.err, question+" Type yes to continue: ")
 	answer, err := bufio.NewReader(to.in).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err

@@ -68,7 +68,7 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 	if err != nil {
 		return err
 	}
-	options.Brand, options.Settings, options.Version = look, s.valuesFor(from), programVersion()
+	options.Brand, options.Settings, options.Version = look, s.valuesFor(from, options.PublicURL), programVersion()
 	if registry != nil {
 		options.Metrics = registry
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"time"
 
 	"twostep.example/twostep"
 )
@@ -13,17 +14,21 @@ import (
 // hiddenValue is shown instead of a secret.
 const hiddenValue = "••••••••"
 
-// valuesFor returns the settings in force for the operators' pages, without secrets.
-func (s *settings) valuesFor(from *settingSources) []twostep.Setting {
+// valuesFor returns the settings in force for the operators' pages, without secrets. public is the URL of the server.
+func (s *settings) valuesFor(from *settingSources, public string) []twostep.Setting {
 	values := map[string]string{}
 	collectValues(values, reflect.ValueOf(*s), "")
+	defaults := s.defaultsInForce(public)
 	var list []twostep.Setting
 	for _, info := range settingInfos() {
 		if info.key == "" {
 			continue
 		}
 		one := twostep.Setting{Name: info.fullKey(), Value: values[info.flag], Source: from.sourceOf(info, values[info.flag])}
+		inForce, ok := defaults[info.flag]
 		switch {
+		case one.Source == "" && ok:
+			one.Value = inForce
 		case one.Value == "":
 			one.Value = info.fallback
 		case info.flag == "database":
@@ -34,6 +39,26 @@ func (s *settings) valuesFor(from *settingSources) []twostep.Setting {
 		list = append(list, one)
 	}
 	return list
+}
+
+// defaultsInForce returns the values, by flag name, that are used where a setting is not set and its fallback describes
+// them in words.
+func (s *settings) defaultsInForce(public string) map[string]string {
+	values := map[string]string{
+		"public-url": public, "site": "Twostep", "key-file": filepath.Join(s.Data, "keys"), "smtp-port": "", "smtp-ehlo": s.publicName(),
+		"brand-mail-logo": "", "timezone": time.Now().Format("Local (MST, UTC-07:00)"),
+		"database": "SQLite, " + filepath.Join(s.Data, "twostep.db"),
+	}
+	if u, err := url.Parse(s.PublicURL); err == nil && !s.isLocal() {
+		values["site"] = u.Hostname()
+	}
+	if s.SMTP.Host != "" {
+		values["smtp-port"] = map[string]string{"starttls": "587", "tls": "465", "none": "25"}[s.SMTP.Security]
+	}
+	if strings.EqualFold(filepath.Ext(s.Brand.Logo), ".png") {
+		values["brand-mail-logo"] = s.Brand.Logo
+	}
+	return values
 }
 
 // collectValues adds the values of all settings by flag name.

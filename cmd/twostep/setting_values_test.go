@@ -34,7 +34,7 @@ func TestValuesOfSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := map[string]twostep.Setting{}
-	for _, one := range s.valuesFor(from) {
+	for _, one := range s.valuesFor(from, "https://signin.example.com") {
 		if got[one.Name] != (twostep.Setting{}) {
 			t.Errorf("%s is there twice", one.Name)
 		}
@@ -49,9 +49,47 @@ func TestValuesOfSettings(t *testing.T) {
 		{Name: "smtp.password", Value: hiddenValue, Source: "TWOSTEP_SMTP_PASSWORD"},
 		{Name: "audit.days", Value: "500", Source: "TWOSTEP_AUDIT_DAYS"}, {Name: "signup", Value: "open", Source: "--signup"},
 		{Name: "session.idle", Value: "1h"}, {Name: "proxy_secret"}, {Name: "trusted_proxies"}, {Name: "intranet", Value: "false"},
+		{Name: "public_url", Value: "https://signin.example.com"}, {Name: "smtp.port"}, {Name: "key_file", Value: "twostep-data/keys"},
 	} {
 		if got[want.Name] != want {
 			t.Errorf("got %+v, want %+v", got[want.Name], want)
+		}
+	}
+}
+
+// Where a setting is not set, operators see the value that is used and not what decides it.
+func TestValuesOfDefaults(t *testing.T) {
+	from := &settingSources{lookupEnv: func(string) (string, bool) { return "", false }}
+	values := func(change func(*settings)) map[string]string {
+		s := settings{Data: "/var/lib/twostep", Timezone: "Local"}
+		s.SMTP.Security = "starttls"
+		change(&s)
+		all := map[string]string{}
+		for _, one := range s.valuesFor(from, "http://127.0.0.1:8080") {
+			all[one.Name] = one.Value
+		}
+		return all
+	}
+	for name, c := range map[string]struct {
+		change func(*settings)
+		want   map[string]string
+	}{
+		"local": {func(*settings) {}, map[string]string{"site": "Twostep", "public_url": "http://127.0.0.1:8080", "smtp.port": "",
+			"database": "SQLite, /var/lib/twostep/twostep.db", "key_file": "/var/lib/twostep/keys", "brand.color": "#2456c9"}},
+		"public": {func(s *settings) {
+			s.PublicURL, s.SMTP.Host, s.Brand.Logo = "https://signin.example.com", "mail.example.com", "logo.png"
+		}, map[string]string{"site": "signin.example.com", "smtp.port": "587", "smtp.ehlo": "signin.example.com", "brand.mail_logo": "logo.png"}},
+		"tls":  {func(s *settings) { s.SMTP.Host, s.SMTP.Security = "mail.example.com", "tls" }, map[string]string{"smtp.port": "465"}},
+		"none": {func(s *settings) { s.SMTP.Host, s.SMTP.Security = "localhost", "none" }, map[string]string{"smtp.port": "25"}},
+	} {
+		got := values(c.change)
+		for key, want := range c.want {
+			if got[key] != want {
+				t.Errorf("%s: %s is %q, want %q", name, key, got[key], want)
+			}
+		}
+		if !strings.HasPrefix(got["timezone"], "Local (") || !strings.Contains(got["timezone"], "UTC") {
+			t.Errorf("%s: time zone %q", name, got["timezone"])
 		}
 	}
 }

@@ -40,7 +40,7 @@ func sendTest(ctx context.Context, s *settings, to console, from *settingSources
 		if err := server.SendTest(ctx, channel, recipient); err != nil {
 			return fmt.Errorf("the message to %s was not sent: %w", recipient, err)
 		}
-		_, err := fmt.Fprintf(to.out, "A message to %s was sent. Look whether it arrives, and not among the spam.\n", recipient)
+		_, err := fmt.Fprintf(to.out, "A message to %s was sent. Check that it arrives, and not in the spam folder.\n", recipient)
 		return err
 	})
 }

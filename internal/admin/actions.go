@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"twostep.example/twostep/internal/account"
@@ -22,6 +21,8 @@ type action struct {
 	roles  []string
 	item   bool // it is about one session, device or method
 	danger bool // it cannot be undone
+	beside bool // its link is beside what it changes, not in the list of actions
+	typed  bool // the operator types the address of the account, so that it is the right one
 	fields []field
 	// seen is what the change replaces, as the form shows it: if somebody has changed it since, nothing is done.
 	seen func(directory.Details) string
@@ -29,6 +30,9 @@ type action struct {
 	applies func(directory.Details) bool
 	do      func(s *Handlers, ctx context.Context, by account.By, id, item string, form render.FormValues) error
 }
+
+// confirmField is the field of action.typed.
+const confirmField = "confirm"
 
 // field is an input of the page of an action.
 type field struct {
@@ -40,6 +44,9 @@ type field struct {
 func (a action) fieldNames() (names []string) {
 	for _, f := range a.fields {
 		names = append(names, f.name)
+	}
+	if a.typed {
+		names = append(names, confirmField)
 	}
 	if a.name == "role" {
 		names = append(names, "role")
@@ -53,14 +60,16 @@ func (a action) fieldNames() (names []string) {
 // actions returns all actions.
 func actions() []action {
 	active := func(d directory.Details) bool { return d.State != directory.StateDisabled }
+	trusts := func(d directory.Details) bool { return len(d.Devices) > 0 }
+	signedIn := func(d directory.Details) bool { return len(d.Sessions) > 0 || trusts(d) || len(d.Apps) > 0 }
 	return []action{
-		{name: "sign-out", roles: helpers, do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, _ render.FormValues) error {
+		{name: "sign-out", roles: helpers, applies: signedIn, do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, _ render.FormValues) error {
 			return s.Sessions.EndAllBy(ctx, by, id)
 		}},
 		{name: "end-session", roles: helpers, item: true, do: func(s *Handlers, ctx context.Context, by account.By, id, item string, _ render.FormValues) error {
 			return s.Sessions.EndBy(ctx, by, id, item)
 		}},
-		{name: "forget-devices", roles: helpers, do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, _ render.FormValues) error {
+		{name: "forget-devices", roles: helpers, applies: trusts, do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, _ render.FormValues) error {
 			return s.Devices.ForgetAllBy(ctx, by, id)
 		}},
 		{name: "forget-device", roles: helpers, item: true, do: func(s *Handlers, ctx context.Context, by account.By, id, item string, _ render.FormValues) error {
@@ -76,7 +85,7 @@ func actions() []action {
 		{name: "reset-link", roles: helpers, applies: active, do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, _ render.FormValues) error {
 			return s.Accounts.SendPasswordReset(ctx, by, id)
 		}},
-		{name: "rename", roles: helpers, fields: []field{
+		{name: "rename", roles: helpers, beside: true, fields: []field{
 			{"name", "field.name", func(d directory.Details) string { return d.Name }, false},
 			{"given_name", "field.given", func(d directory.Details) string { return d.GivenName }, true},
 			{"family_name", "field.family", func(d directory.Details) string { return d.FamilyName }, true},
@@ -85,11 +94,11 @@ func actions() []action {
 				Name: form["name"], GivenName: form["given_name"], FamilyName: form["family_name"],
 			})
 		}},
-		{name: "email", roles: helpers, applies: active, fields: []field{{"email", "admin.field.email", func(directory.Details) string { return "" }, false}},
+		{name: "email", roles: helpers, beside: true, applies: active, fields: []field{{"email", "admin.field.email", func(directory.Details) string { return "" }, false}},
 			do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, form render.FormValues) error {
 				return s.Enrollments.ProposeEmail(ctx, by, id, form["email"])
 			}},
-		{name: "groups", roles: onlyMaster, seen: groupsOf, fields: []field{
+		{name: "groups", roles: onlyMaster, beside: true, seen: groupsOf, fields: []field{
 			{"groups", "admin.field.groups", groupsOf, true},
 		}, do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, form render.FormValues) error {
 			groups, err := parseGroups(form["groups"])
@@ -102,7 +111,7 @@ func actions() []action {
 			}
 			return s.Accounts.SetGroups(ctx, by, id, &seen, groups)
 		}},
-		{name: "role", roles: onlyMaster, seen: func(d directory.Details) string { return d.Role }, do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, form render.FormValues) error {
+		{name: "role", roles: onlyMaster, beside: true, seen: func(d directory.Details) string { return d.Role }, do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, form render.FormValues) error {
 			seen := form["seen"]
 			return s.Accounts.ChangeRole(ctx, by, id, &seen, form["role"], false)
 		}},
@@ -117,7 +126,7 @@ func actions() []action {
 			do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, _ render.FormValues) error {
 				return s.Accounts.Enable(ctx, by, id)
 			}},
-		{name: "delete", roles: onlyMaster, danger: true, do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, _ render.FormValues) error {
+		{name: "delete", roles: onlyMaster, danger: true, typed: true, do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, _ render.FormValues) error {
 			return s.Accounts.Delete(ctx, by, id, false)
 		}},
 	}
@@ -145,9 +154,11 @@ func parseGroups(text string) (groups []string, err error) {
 // mayDo reports whether the operator may do it to the account. The help desk changes no account with a role, and nobody
 // changes their own here: they could shut themselves out.
 func (o operator) mayDo(a action, d directory.Details) bool {
-	return o.may(a.roles) && d.ID != o.Account.ID && (d.Role == "" || o.Account.Role == account.RoleOperator) &&
-		(a.applies == nil || a.applies(d))
+	return o.may(a.roles) && d.ID != o.Account.ID && (d.Role == "" || o.Account.Role == account.RoleOperator)
 }
+
+// fits reports whether the account is in a state for the action.
+func (a action) fits(d directory.Details) bool { return a.applies == nil || a.applies(d) }
 
 // by returns who makes a change, for its event and the email to the person.
 func (s *Handlers) by(r *http.Request, who operator) account.By {
@@ -182,6 +193,7 @@ type actionPage struct {
 	Danger          bool
 	Seen            string
 	HasSeen         bool
+	Confirm         string // the field for the address of the account; "": there is none
 	Inputs          []actionInput
 	Roles           []roleChoice
 }
@@ -196,7 +208,10 @@ type roleChoice struct {
 	Selected         bool
 }
 
-// actionView returns the page of an action. It returns render.ErrNotFound if the operator may not do it.
+// errOver means that somebody has changed the account, so that the action is of no use.
+var errOver = errors.New("the account is no longer in a state for it")
+
+// actionView returns the page of an action. It returns render.ErrNotFound if the operator may not do it, and errOver.
 func (s *Handlers) actionView(r *http.Request, who operator, a action) (render.View, error) {
 	d, err := s.details(r)
 	if err != nil {
@@ -204,6 +219,9 @@ func (s *Handlers) actionView(r *http.Request, who operator, a action) (render.V
 	}
 	if !who.mayDo(a, d) {
 		return render.View{}, render.ErrNotFound
+	}
+	if !a.fits(d) {
+		return render.View{}, errOver
 	}
 	p := actionPage{
 		frame: who.frame(r, "people"), Name: a.name, ID: d.ID, Email: d.Email, Person: d.Name, Danger: a.danger,
@@ -219,6 +237,9 @@ func (s *Handlers) actionView(r *http.Request, who operator, a action) (render.V
 	}
 	for _, f := range a.fields {
 		p.Inputs = append(p.Inputs, actionInput{f.name, f.label, f.value(d), f.optional})
+	}
+	if a.typed {
+		p.Confirm = confirmField
 	}
 	if a.name == "role" {
 		for _, role := range []string{"", account.RoleAuditor, account.RoleHelpdesk, account.RoleOperator} {
@@ -260,6 +281,9 @@ func (s *Handlers) itemName(r *http.Request, d directory.Details, a action) stri
 
 func (s *Handlers) showAction(w http.ResponseWriter, r *http.Request, who operator, a action) error {
 	view, err := s.actionView(r, who, a)
+	if errors.Is(err, errOver) {
+		return s.redirectDone(w, r, "/admin/people/"+r.PathValue("id"), "over")
+	}
 	if err != nil {
 		return err
 	}
@@ -272,10 +296,18 @@ func (s *Handlers) handleAction(w http.ResponseWriter, r *http.Request, who oper
 		return err
 	}
 	view, err := s.actionView(r, who, a)
+	if errors.Is(err, errOver) {
+		return s.redirectDone(w, r, "/admin/people/"+r.PathValue("id"), "over")
+	}
 	if err != nil {
 		return err
 	}
 	p := view.Data.(actionPage)
+	if a.typed && !strings.EqualFold(strings.TrimSpace(form[confirmField]), p.Email) {
+		view.Status = http.StatusUnprocessableEntity
+		view.Problems = []render.Problem{{Field: confirmField, Key: "admin.problem.confirm"}}
+		return s.Pages.Render(w, r, view)
+	}
 	err = a.do(s, r.Context(), s.by(r, who), p.ID, r.PathValue("item"), form)
 	if errors.Is(err, account.ErrNotPermitted) { // since the page was read
 		return render.ErrNotFound
@@ -285,10 +317,10 @@ func (s *Handlers) handleAction(w http.ResponseWriter, r *http.Request, who oper
 		to = "/admin/people"
 	}
 	if err == nil {
-		return redirect(w, r, to+"?"+url.Values{"done": {a.name}}.Encode())
+		return s.redirectDone(w, r, to, a.name)
 	}
 	if isOver(err) {
-		return redirect(w, r, "/admin/people/"+p.ID+"?done=over")
+		return s.redirectDone(w, r, "/admin/people/"+p.ID, "over")
 	}
 	problem, ok := actionProblem(err)
 	if !ok {

@@ -58,6 +58,9 @@ type Alarm struct {
 	Time time.Time // since when; zero: not known
 }
 
+// Messages reports whether the page Messages says more.
+func (a Alarm) Messages() bool { return slices.Contains([]string{"mail", "sms", "waiting"}, a.Key) }
+
 // Job is work that the server repeats in the background.
 type Job struct {
 	Name           string
@@ -116,6 +119,7 @@ func (s *Handlers) Routes() []render.Route {
 // operator is the session of somebody who may use a route.
 type operator struct {
 	session.Session
+	notice string // text key of what the page says was done; "": nothing
 }
 
 // actor returns the operator as the actor of events.
@@ -137,12 +141,13 @@ func (s *Handlers) withRole(
 			who, err := s.requireRole(r, roles)
 			if errors.Is(err, session.ErrStepUpRequired) && r.Method != http.MethodGet {
 				// Each form is on the page with the address to which it is sent.
-				http.Redirect(w, r, render.StepUpURL(r.URL.Path, http.MethodGet), http.StatusSeeOther)
-				return nil
+				s.setNotice(w, "unsent", r.URL.Path, stepUpTime)
+				return redirect(w, r, render.StepUpURL(r.URL.Path, http.MethodGet))
 			}
 			if err != nil {
 				return err
 			}
+			who.notice = s.takeNotice(w, r)
 			return h(w, r, who)
 		},
 	}
@@ -155,7 +160,7 @@ func (s *Handlers) requireRole(r *http.Request, roles []string) (operator, error
 	if err != nil {
 		return operator{}, err
 	}
-	who := operator{found}
+	who := operator{Session: found}
 	if !who.may(roles) {
 		return operator{}, render.ErrNotFound
 	}
@@ -176,6 +181,7 @@ func (s *Handlers) requireRole(r *http.Request, roles []string) (operator, error
 // frame is what every page has.
 type frame struct {
 	Role, Here string // Here is the part of the pages that is open, as in links
+	Path       string // of the page
 	Notice     string // text key of what was done; "": nothing
 }
 
@@ -194,7 +200,13 @@ func (f frame) Links() []navLink {
 		{"settings", "/admin/settings", exporters},
 	} {
 		if slices.Contains(l.roles, f.Role) {
-			list = append(list, navLink{l.path, "admin." + l.name + ".title", l.name == f.Here})
+			current := ""
+			if l.path == f.Path {
+				current = "page"
+			} else if l.name == f.Here {
+				current = "true"
+			}
+			list = append(list, navLink{l.path, "admin." + l.name + ".title", current})
 		}
 	}
 	return list
@@ -203,21 +215,12 @@ func (f frame) Links() []navLink {
 // navLink is a link to a part of the pages.
 type navLink struct {
 	Path, Key string
-	Current   bool
+	Current   string // of aria-current: "page", "true" for a page below it, "" for none
 }
-
-// notices are what the query done of a page may say.
-var notices = []string{"test", "rotated", "waits", "over", "invited", "resent", "revoked"}
 
 // frame returns the frame of a page. here is the name of its part.
 func (o operator) frame(r *http.Request, here string) frame {
-	f := frame{Role: o.Account.Role, Here: here}
-	done := r.URL.Query().Get("done")
-	isAction := slices.ContainsFunc(actions(), func(a action) bool { return a.name == done })
-	if isAction || slices.Contains(notices, done) {
-		f.Notice = "admin.done." + done
-	}
-	return f
+	return frame{Role: o.Account.Role, Here: here, Path: r.URL.Path, Notice: o.notice}
 }
 
 // newView returns the view of a page of this package.
@@ -225,10 +228,4 @@ func newView(template, title string, data any) render.View {
 	return render.View{
 		Templates: templates(), Template: template, Title: title, Wide: true, Style: "admin.css", Data: data,
 	}
-}
-
-// redirect answers a POST that changed something, so that reload and Back send nothing again.
-func redirect(w http.ResponseWriter, r *http.Request, path string) error {
-	http.Redirect(w, r, path, http.StatusSeeOther)
-	return nil
 }

@@ -124,6 +124,12 @@ func (s *Handlers) parseAudit(r *http.Request) (q auditQuery, f audit.Filter, wr
 	return q, f, wrong, nil
 }
 
+// Filtered reports whether one of the fields is set that are hidden otherwise, also if its value is wrong.
+func (q auditQuery) Filtered() bool {
+	q.Person = ""
+	return q != auditQuery{}
+}
+
 // values returns the query of an address with this filter.
 func (q auditQuery) values() url.Values {
 	v := url.Values{}

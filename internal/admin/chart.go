@@ -12,7 +12,8 @@ import (
 // bucket is a bar of a chart: an hour or a day.
 type bucket struct {
 	From, To time.Time
-	Label    string
+	Label    string // in the table
+	Axis     string // with the day
 }
 
 // buckets returns the hours of the last day, or the days of the last 30, in the time zone of the site. The last one is not
@@ -27,14 +28,16 @@ func (s *Handlers) buckets(words i18n.Localizer, days int) (list []bucket) {
 		this := now.Truncate(time.Hour) // as the events are counted
 		for i := 23; i >= 0; i-- {
 			from := this.Add(-time.Duration(i) * time.Hour)
-			list = append(list, bucket{from, from.Add(time.Hour), s.Pages.FormatClock(words, from)})
+			label := s.Pages.FormatClock(words, from)
+			list = append(list, bucket{from, from.Add(time.Hour), label, s.Pages.FormatDay(words, from) + " " + label})
 		}
 		return list
 	}
 	midnight := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, zone)
 	for i := days - 1; i >= 0; i-- {
 		from := midnight.AddDate(0, 0, -i)
-		list = append(list, bucket{from, from.AddDate(0, 0, 1), s.Pages.FormatDate(words, from)})
+		label := s.Pages.FormatDay(words, from)
+		list = append(list, bucket{from, from.AddDate(0, 0, 1), label, label})
 	}
 	return list
 }
@@ -96,7 +99,7 @@ func newChart(buckets []bucket, counts []audit.Count, names []string, seriesOf f
 		c.Most = max(c.Most, sum(row.Values))
 	}
 	if len(buckets) > 0 {
-		c.First, c.Last = buckets[0].Label, buckets[len(buckets)-1].Label
+		c.First, c.Last = buckets[0].Axis, buckets[len(buckets)-1].Axis
 	}
 	for i := range c.Series {
 		c.Series[i].Path = c.bars(i)

@@ -1,10 +1,8 @@
 package admin
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -21,7 +19,10 @@ const invitationsShown = 20
 type invitationsPage struct {
 	frame
 	Invitations []invitationRow
+	State       string // of those in the list; "": of any
+	States      []account.InvitationState
 	Next        string // the URL of the next page; "": there is none
+	Searching   bool   // only some were read, and more may match
 }
 
 type invitationRow struct {
@@ -37,15 +38,23 @@ type invitationRow struct {
 
 // showInvitations lists invitations, newest first.
 func (s *Handlers) showInvitations(w http.ResponseWriter, r *http.Request, who operator) error {
-	after, _ := account.ParseInvitationCursor(r.URL.Query().Get("after")) // an invalid one starts at the newest
-	list, err := s.Accounts.ListInvitations(r.Context(), after, invitationsShown+1)
+	p := invitationsPage{
+		frame: who.frame(r, "people"), State: r.URL.Query().Get("state"),
+		States: []account.InvitationState{account.InvitationPending, account.InvitationExpired, account.InvitationJoined},
+	}
+	if p.State != "" && !slices.Contains(p.States, account.InvitationState(p.State)) {
+		return render.ErrInvalidForm
+	}
+	list, next, err := s.invitationsIn(r, account.InvitationState(p.State))
 	if err != nil {
 		return err
 	}
-	p := invitationsPage{frame: who.frame(r, "people")}
-	if len(list) > invitationsShown {
-		list = list[:invitationsShown]
-		p.Next = address("/admin/invitations", url.Values{"after": {list[invitationsShown-1].Cursor().String()}})
+	if next != "" {
+		v := url.Values{"after": {next}}
+		if p.State != "" {
+			v.Set("state", p.State)
+		}
+		p.Next, p.Searching = address("/admin/invitations", v), len(list) < invitationsShown
 	}
 	for _, i := range list {
 		state := i.State(s.Pages.CurrentTime())
@@ -60,13 +69,45 @@ func (s *Handlers) showInvitations(w http.ResponseWriter, r *http.Request, who o
 	return s.Pages.Render(w, r, newView("invitations", "admin.invitations.title", p))
 }
 
+// invitationsIn returns a page of the invitations in a state ("": in any), and the position of the next page ("": there is
+// none). It reads a limited number of invitations, and may return fewer than a page has.
+func (s *Handlers) invitationsIn(r *http.Request, state account.InvitationState) (list []account.Invitation, next string, err error) {
+	after, _ := account.ParseInvitationCursor(r.URL.Query().Get("after")) // an invalid one starts at the newest
+	for range maxReads {
+		page, err := s.Accounts.ListInvitations(r.Context(), after, exportPage)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, i := range page {
+			if state != "" && state != i.State(s.Pages.CurrentTime()) {
+				after = i.Cursor()
+				continue
+			}
+			if len(list) == invitationsShown { // another one follows
+				return list, after.String(), nil
+			}
+			list, after = append(list, i), i.Cursor()
+		}
+		if len(page) < exportPage {
+			return list, "", nil
+		}
+	}
+	return list, after.String(), nil
+}
+
 type invitePage struct {
 	frame
 	Text    string
 	Groups  bool // groups may be set
-	Preview []account.NewAccount
+	Preview []previewRow
 	Wrong   []lineProblem
 	TooMany bool // people in the list
+}
+
+// previewRow is somebody whom the list would invite.
+type previewRow struct {
+	account.NewAccount
+	Again bool // they have an invitation, whose link stops working
 }
 
 // lineProblem is what is wrong with a line of the list.
@@ -84,24 +125,32 @@ func (s *Handlers) showInvite(w http.ResponseWriter, r *http.Request, who operat
 
 // handleInvite shows whom a list would invite, and invites them once that was confirmed.
 func (s *Handlers) handleInvite(w http.ResponseWriter, r *http.Request, who operator) error {
-	form, err := render.ParseForm(w, r, "people", "confirm")
+	form, err := render.ParseForm(w, r, "people", "confirm", "edit")
 	if err != nil {
 		return err
 	}
 	p := invitePage{frame: who.frame(r, "people"), Text: form["people"], Groups: who.may(onlyMaster)}
+	if form["edit"] != "" {
+		view := newView("invite", "admin.invite.title", p)
+		view.Focus = "people"
+		return s.Pages.Render(w, r, view)
+	}
 	people, lines, wrong := parsePeopleList(form["people"], p.Groups, s.Pages.Origin(r).Language)
 	p.Wrong = wrong
-	if len(wrong) == 0 && len(people) > 0 {
+	if len(people) > 0 {
 		by := s.by(r, who)
 		err = s.Accounts.CheckInvitations(r.Context(), by, people)
-		if err == nil && form["confirm"] != "" {
+		if err == nil && len(wrong) == 0 && form["confirm"] != "" {
 			err = s.Accounts.SendInvitations(r.Context(), by, people)
 			if err == nil {
-				return redirect(w, r, "/admin/invitations?done=invited")
+				return s.redirectDone(w, r, "/admin/invitations", "invited")
 			}
 		}
 		if each := (account.InvitationErrors{}); errors.As(err, &each) {
 			for i, one := range each {
+				if slices.ContainsFunc(wrong, func(l lineProblem) bool { return l.Line == lines[i] }) {
+					continue
+				}
 				p.Wrong = append(p.Wrong, lineProblem{lines[i], people[i].Email, inviteErrorKey(one)})
 			}
 			slices.SortFunc(p.Wrong, func(a, b lineProblem) int { return a.Line - b.Line })
@@ -122,39 +171,12 @@ func (s *Handlers) handleInvite(w http.ResponseWriter, r *http.Request, who oper
 		view.Status = http.StatusUnprocessableEntity
 		view.Problems = []render.Problem{{Field: "people", Key: "admin.invite.wrong", Args: []any{"Count", len(p.Wrong)}}}
 	default:
-		p.Preview = people
+		if p.Preview, err = s.preview(r.Context(), people); err != nil {
+			return err
+		}
 	}
 	view.Data = p
 	return s.Pages.Render(w, r, view)
-}
-
-// parsePeopleList parses lines of CSV: an address, a name, and groups. It returns the line of each person.
-func parsePeopleList(text string, groups bool, language string) (people []account.NewAccount, lines []int, wrong []lineProblem) {
-	in := csv.NewReader(strings.NewReader(text))
-	in.FieldsPerRecord, in.TrimLeadingSpace = -1, true
-	for {
-		record, err := in.Read()
-		if errors.Is(err, io.EOF) {
-			return people, lines, wrong
-		}
-		if parse, ok := errors.AsType[*csv.ParseError](err); ok {
-			return people, lines, append(wrong, lineProblem{parse.Line, "", "admin.invite.csv"})
-		}
-		line, _ := in.FieldPos(0)
-		n := account.NewAccount{Email: strings.TrimSpace(record[0]), Language: language}
-		if len(record) > 1 {
-			n.Name = strings.TrimSpace(record[1])
-		}
-		for _, group := range record[min(len(record), 2):] {
-			if group = strings.TrimSpace(group); group != "" {
-				n.Groups = append(n.Groups, group)
-			}
-		}
-		if len(n.Groups) > 0 && !groups {
-			wrong = append(wrong, lineProblem{line, n.Email, "admin.invite.nogroups"})
-		}
-		people, lines = append(people, n), append(lines, line)
-	}
 }
 
 // inviteErrorKey returns the text of an error about a person who cannot be invited.
@@ -180,6 +202,9 @@ func inviteErrorKey(err error) string {
 func (s *Handlers) showInvitationAction(w http.ResponseWriter, r *http.Request, who operator, name string) error {
 	email := r.URL.Query().Get("email")
 	if email == "" { // after a step-up that a form began
+		if who.notice != "" {
+			s.setNotice(w, "unsent", "/admin/invitations", noticeTime)
+		}
 		return redirect(w, r, "/admin/invitations")
 	}
 	if _, err := s.invitation(r, who, email); err != nil {
@@ -217,7 +242,7 @@ func (s *Handlers) handleResend(w http.ResponseWriter, r *http.Request, who oper
 	if err == nil {
 		err = s.Accounts.ResendInvitation(r.Context(), s.by(r, who), form["email"])
 	}
-	return afterInvitation(w, r, err, "resent")
+	return s.afterInvitation(w, r, err, "resent")
 }
 
 func (s *Handlers) handleRevoke(w http.ResponseWriter, r *http.Request, who operator) error {
@@ -228,11 +253,11 @@ func (s *Handlers) handleRevoke(w http.ResponseWriter, r *http.Request, who oper
 	if err == nil {
 		err = s.Accounts.RevokeInvitation(r.Context(), s.by(r, who), form["email"])
 	}
-	return afterInvitation(w, r, err, "revoked")
+	return s.afterInvitation(w, r, err, "revoked")
 }
 
 // afterInvitation redirects to the list, also if somebody else was faster.
-func afterInvitation(w http.ResponseWriter, r *http.Request, err error, done string) error {
+func (s *Handlers) afterInvitation(w http.ResponseWriter, r *http.Request, err error, done string) error {
 	if errors.Is(err, account.ErrNoInvitation) || errors.Is(err, account.ErrExists) {
 		err, done = nil, "over"
 	}
@@ -242,7 +267,7 @@ func afterInvitation(w http.ResponseWriter, r *http.Request, err error, done str
 	if err != nil {
 		return err
 	}
-	return redirect(w, r, "/admin/invitations?done="+done)
+	return s.redirectDone(w, r, "/admin/invitations", done)
 }
 
 // showExport says what the export of a person has.
@@ -253,7 +278,7 @@ func (s *Handlers) showExport(w http.ResponseWriter, r *http.Request, who operat
 	}
 	p := confirmPage{
 		frame: who.frame(r, "people"), Action: r.URL.Path, Back: "/admin/people/" + d.ID, Lead: d.Name + " · " + d.Email,
-		Text: []string{"admin.export.text", "admin.act.told"}, Button: "admin.export.button",
+		Text: []string{"admin.export.text"}, Button: "admin.export.button",
 	}
 	return s.Pages.Render(w, r, newView("confirm", "admin.export.title", p))
 }

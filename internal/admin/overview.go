@@ -133,7 +133,7 @@ func (s *Handlers) methodName(words i18n.Localizer, method string) string {
 	}
 	about := m.Info()
 	if about.Implicit {
-		return words.Translate("field.email")
+		return words.Translate("admin.channel.email")
 	}
 	return cmp.Or(about.WordsIn(words.Tag()).Name, method)
 }

@@ -92,26 +92,27 @@ func stories(lang string) map[string]render.View {
 		"delivery": newView("delivery", "admin.delivery.title", deliveryPage{frame: f, Waiting: []messageRow{message}, Count: 1, Oldest: now,
 			Failed: []messageRow{message}, Channels: []channelRow{{"admin.channel.email", true, now, now}}, MayTest: true,
 			TestState: "admin.test.waiting", Reload: "/admin/delivery"}),
-		"keys": newView("keys", "admin.keys.title", keysPage{f, []grant.KeyInfo{{ID: "k", Use: grant.KeyNext}, {Use: grant.KeyRetired}}, true}),
+		"keys": newView("keys", "admin.keys.title", keysPage{f, []grant.KeyInfo{{ID: "k", Use: grant.KeyNext}, {Use: grant.KeyRetired}}, true, now}),
 		"people": newView("people", "admin.people.title", peoplePage{frame: f, People: slices.Repeat([]personRow{{directory.Entry{ID: "BO63BHZUKWFSA7LGVCCPWHSJOE",
-			Name: "<script>Jane", Email: "jane.doe@example.com", State: directory.StateFrozen, LastSignInAt: now}, "role.helpdesk"}}, peoplePerPage),
+			Name: "<script>Jane", Email: "jane.doe@example.com", State: directory.StateFrozen, LastSignInAt: now}, "role.helpdesk", "/admin/people/BO63BHZUKWFSA7LGVCCPWHSJOE?from=q%3Djane"}}, peoplePerPage),
 			States: []string{"active", "disabled", "frozen"}, First: "/admin/people", Next: "/admin/people?after=x", CSV: "/admin/people.csv", MayMail: true}),
+		"person-barred": newView("person", "admin.people.title", personPage{frame: f, Barred: true, Back: "/admin/people"}),
 		"person": newView("person", "admin.people.title", examplePerson(f)),
 		"action": newView("action", "admin.act.rename.title", actionPage{frame: f, Name: "rename", ID: "A", Email: "a@example.com", Person: "<script>", Item: "<b>x",
 			Inputs: []actionInput{{"name", "field.name", "<script>", false}, {"given_name", "field.given", "", true}, {"email", "admin.field.email", "", false}},
-			Roles:  []roleChoice{{"", "role.none", "admin.role.none", true}, {"operator", "role.operator", "admin.role.operator", false}}, Danger: true}),
-		"invitations": newView("invitations", "admin.invitations.title", invitationsPage{frame: f, Next: "/x", Invitations: slices.Repeat([]invitationRow{{
+			Roles:  []roleChoice{{"", "role.none", "admin.role.none", true}, {"operator", "role.operator", "admin.role.operator", false}}, Danger: true, Confirm: confirmField}),
+		"invitations": newView("invitations", "admin.invitations.title", invitationsPage{frame: f, Next: "/x", State: "pending", Searching: true, States: []account.InvitationState{"pending", "expired", "joined"}, Invitations: slices.Repeat([]invitationRow{{
 			Invitation: account.Invitation{Email: "jane.doe@example.com", Name: "<script>", InvitedAt: now}, State: "admin.invitation.pending", Open: true,
 			Resend: "/admin/invitations/resend?email=jane.doe%40example.com", Revoke: "/x", Groups: "staff"}}, invitationsShown)}),
 		"invite":         newView("invite", "admin.invite.title", invitePage{frame: f, Text: "<script>", Groups: true, Wrong: []lineProblem{{3, "<b>x", "problem.email"}}}),
-		"invite-preview": newView("invite", "admin.invite.title", invitePage{frame: f, Text: "<script>", Preview: []account.NewAccount{{Email: "a@example.com", Name: "<b>x"}}}),
+		"invite-preview": newView("invite", "admin.invite.title", invitePage{frame: f, Text: "<script>", Preview: []previewRow{{account.NewAccount{Email: "a@example.com", Name: "<b>x"}, true}}}),
 		"settings":       newView("settings", "admin.settings.title", settingsPage{f, sectionsOf([]Setting{{"site", "<b>x", "a:1"}, {"smtp.host", "", ""}})}),
 	}
 }
 
 // examplePerson has something of everything.
 func examplePerson(f frame) personPage {
-	p := personPage{frame: f, RoleKey: "role.auditor", Export: true, May: map[string]bool{}}
+	p := personPage{frame: f, Back: "/admin/people?q=jane", RoleKey: "role.auditor", Export: true, May: map[string]bool{}}
 	p.Details.Entry = directory.Entry{ID: "BO63BHZUKWFSA7LGVCCPWHSJOE", Name: "<script>Jane", Email: "jane@example.com", State: directory.StateFrozen,
 		FrozenUntil: now, Groups: []string{"<b>x", "staff"}, CreatedAt: now, LastSignInAt: now}
 	for _, a := range actions() {
@@ -119,10 +120,10 @@ func examplePerson(f frame) personPage {
 		p.Actions = append(p.Actions, a.name)
 	}
 	for range 5 {
-		p.Ways = append(p.Ways, methodRow{directory.Method{ID: "m", Name: "<b>x", Destination: "•••• 123", LastUsedAt: now}, "Authenticator app"})
-		p.Signed = append(p.Signed, sessionRow{directory.Session{ID: "s", LastSeenAt: now}, "Firefox on Windows", "203.0.113.5"})
+		p.Ways = append(p.Ways, methodRow{directory.Method{ID: "m", Name: "<b>x", Destination: "•••• 123", AddedAt: now, LastUsedAt: now}, "Authenticator app"})
+		p.Signed = append(p.Signed, sessionRow{directory.Session{ID: "s", StartedAt: now, LastSeenAt: now}, "Firefox on Windows", "203.0.113.5"})
 		p.Devices = append(p.Devices, deviceRow{directory.Device{ID: "d", Networks: []directory.Network{{Network: "203.0.113.5", ExpiresAt: now}}}, "Firefox"})
-		p.Asked = append(p.Asked, decisionRow{directory.Decision{At: now}, "Other network"})
+		p.Asked = append(p.Asked, decisionRow{directory.Decision{At: now, Browser: "Firefox on Windows"}, "Other network", "203.0.113.5"})
 	}
 	for range 20 {
 		p.Events = append(p.Events, eventRow{ID: "E", Kind: "session.created", Reason: "email", At: now, Failed: true})

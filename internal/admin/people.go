@@ -45,6 +45,7 @@ type peopleQuery struct {
 type personRow struct {
 	directory.Entry
 	RoleKey string // text key; "": no role
+	URL     string
 }
 
 // roleKey returns the text key of a role; "" if it has none.
@@ -95,6 +96,24 @@ func (q peopleQuery) values() url.Values {
 	return v
 }
 
+// Filtered reports whether one of the fields is set that are hidden otherwise.
+func (q peopleQuery) Filtered() bool {
+	q.Search = ""
+	return q != peopleQuery{}
+}
+
+// parseFrom returns the query of the list from which the page of a person was opened.
+func parseFrom(r *http.Request) url.Values {
+	sent, _ := url.ParseQuery(r.URL.Query().Get("from")) // what cannot be parsed is left out
+	v := url.Values{}
+	for _, name := range []string{"q", "group", "state", "methods", "last", "sort", "after"} {
+		if value := sent.Get(name); value != "" {
+			v.Set(name, value)
+		}
+	}
+	return v
+}
+
 // list reads a page of the list. A value that no form of ours sends is render.ErrInvalidForm.
 func (s *Handlers) list(ctx context.Context, d directory.Query) (directory.Page, error) {
 	page, err := s.Directory.List(ctx, d)
@@ -111,6 +130,14 @@ func (s *Handlers) showPeople(w http.ResponseWriter, r *http.Request, who operat
 		return err
 	}
 	p := peoplePage{frame: who.frame(r, "people"), Query: q, MayMail: who.may(helpers), States: []string{"active", "disabled", "frozen"}}
+	from := url.Values{}
+	here := q.values()
+	if after := r.URL.Query().Get("after"); after != "" {
+		here.Set("after", after)
+	}
+	if len(here) > 0 {
+		from.Set("from", here.Encode())
+	}
 	// A page of the directory reads a limited number of accounts, and may have less than asked for.
 	for next, reads := d.After, 1; ; reads++ {
 		d.After, d.Limit = next, peoplePerPage-len(p.People)
@@ -119,7 +146,7 @@ func (s *Handlers) showPeople(w http.ResponseWriter, r *http.Request, who operat
 			return err
 		}
 		for _, e := range page.Entries {
-			p.People = append(p.People, personRow{e, roleKey(e.Role)})
+			p.People = append(p.People, personRow{e, roleKey(e.Role), address("/admin/people/"+e.ID, from)})
 		}
 		next = page.Next
 		if next == "" || len(p.People) >= peoplePerPage || reads == maxReads {

@@ -19,6 +19,8 @@ type personPage struct {
 	May     map[string]bool
 	Actions []string // those about the whole account, in the list at the end
 	Export  bool
+	Barred  bool   // only operators may change it
+	Back    string // the URL of the list from which the page was opened
 	Devices []deviceRow
 	Signed  []sessionRow
 	Ways    []methodRow
@@ -29,6 +31,17 @@ type personPage struct {
 type methodRow struct {
 	directory.Method
 	Title string
+}
+
+// PasswordKey returns the text key that says what the password is.
+func (p personPage) PasswordKey() string {
+	switch {
+	case !p.HasPassword:
+		return "admin.person.passwordnone"
+	case p.PasswordChangedAt.IsZero():
+		return "admin.person.passwordset"
+	}
+	return "admin.person.passwordat"
 }
 
 type sessionRow struct {
@@ -43,7 +56,7 @@ type deviceRow struct {
 
 type decisionRow struct {
 	directory.Decision
-	Text string
+	Text, Place string
 }
 
 // showPerson shows everything about an account.
@@ -55,11 +68,12 @@ func (s *Handlers) showPerson(w http.ResponseWriter, r *http.Request, who operat
 	words := s.Pages.Localizer(r)
 	p := personPage{
 		frame: who.frame(r, "people"), Details: d, RoleKey: roleKey(d.Role), Self: d.ID == who.Account.ID,
-		May: map[string]bool{}, Export: who.may(exporters),
+		May: map[string]bool{}, Export: who.may(exporters), Back: address("/admin/people", parseFrom(r)),
+		Barred: d.Role != "" && who.Account.Role == account.RoleHelpdesk && d.ID != who.Account.ID,
 	}
 	for _, a := range actions() {
-		p.May[a.name] = who.mayDo(a, d)
-		if p.May[a.name] && !a.item && len(a.fields) == 0 && a.name != "role" {
+		p.May[a.name] = who.mayDo(a, d) && a.fits(d)
+		if p.May[a.name] && !a.item && !a.beside {
 			p.Actions = append(p.Actions, a.name)
 		}
 	}
@@ -75,7 +89,11 @@ func (s *Handlers) showPerson(w http.ResponseWriter, r *http.Request, who operat
 		p.Devices = append(p.Devices, deviceRow{one, one.Browser})
 	}
 	for _, one := range d.Decisions {
-		p.Asked = append(p.Asked, decisionRow{one, reasonText(words, one.Reason)})
+		row := decisionRow{Decision: one, Text: reasonText(words, one.Reason)}
+		if one.Address != "" {
+			row.Place = origin.DescribeAddress(one.Address, words.Tag())
+		}
+		p.Asked = append(p.Asked, row)
 	}
 	for _, e := range d.Events {
 		p.Events = append(p.Events, eventRow{
@@ -98,7 +116,7 @@ func (s *Handlers) details(r *http.Request) (directory.Details, error) {
 
 // reasonText says why a code was needed.
 func reasonText(words i18n.Localizer, reason string) string {
-	key := "why." + reason
+	key := "admin.why." + reason
 	if text := words.Translate(key); text != key {
 		return text
 	}

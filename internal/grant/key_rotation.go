@@ -17,6 +17,9 @@ const (
 	KeyRetired  = "retired"  // not published; old ID tokens are still recognized (id_token_hint)
 )
 
+// KeyRotationPause is how old the newest key of an algorithm is before RotateSigningKeys creates another.
+const KeyRotationPause = 24 * time.Hour
+
 // KeyInfo describes a signing key, without its private part.
 type KeyInfo struct {
 	ID, Algorithm string

@@ -33,7 +33,7 @@ import (
 // that clients with a cached key set have time to fetch the new one.
 const (
 	signingKeyRotation  = 90 * 24 * time.Hour
-	signingKeyLeadTime  = 24 * time.Hour       // from publication to the first signature
+	signingKeyLeadTime  = KeyRotationPause     // from publication to the first signature
 	signingKeyOverlap   = 7 * 24 * time.Hour   // published after the last signature
 	signingKeyRetention = 400 * 24 * time.Hour // to verify old ID tokens used as id_token_hint
 )

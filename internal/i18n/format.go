@@ -11,6 +11,12 @@ func (w Localizer) FormatTime(t time.Time) string { return w.format("format.time
 // FormatDate formats the date of t: "5 Nov 2026".
 func (w Localizer) FormatDate(t time.Time) string { return w.format("format.date", t) }
 
+// FormatSeconds formats the date and the time of day with seconds.
+func (w Localizer) FormatSeconds(t time.Time) string { return w.format("format.seconds", t) }
+
+// FormatDay formats the day and the month, short.
+func (w Localizer) FormatDay(t time.Time) string { return w.format("format.day", t) }
+
 // FormatHour formats the time of day of t, with its zone: "15:04 CET".
 func (w Localizer) FormatHour(t time.Time) string { return w.format("format.hour", t) }
 

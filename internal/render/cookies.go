@@ -22,6 +22,7 @@ const (
 	ProbeCookie                   Cookie = "probe"  // when this browser first stored a cookie; grants nothing
 	InboxCookie                   Cookie = "inbox"  // the key of the inbox, in local mode
 	EmailCookie                   Cookie = "email"  // the address to fill in at the next sign-in; grants nothing
+	NoticeCookie                  Cookie = "notice" // what the next operators' page says was done; grants nothing
 	// BrowserCookie begins the names of the cookies that tell this browser from others while the request of an app
 	// waits; they grant nothing. See Renderer.Browser.
 	BrowserCookie Cookie = "browser-"

@@ -203,6 +203,11 @@ func (p *Renderer) FormatDate(w i18n.Localizer, t time.Time) string {
 	return w.FormatDate(p.inSiteZone(t))
 }
 
+// FormatDay formats the day and the month of t, short.
+func (p *Renderer) FormatDay(w i18n.Localizer, t time.Time) string {
+	return w.FormatDay(p.inSiteZone(t))
+}
+
 // FormatClock formats the time of day of t.
 func (p *Renderer) FormatClock(w i18n.Localizer, t time.Time) string {
 	return p.inSiteZone(t).Format(w.Translate("format.clock"))

@@ -45,6 +45,11 @@ func (f templateContext) Translate(key string, pairs ...any) string {
 // Time formats a date and time.
 func (f templateContext) Time(t time.Time) string { return f.renderer.FormatTime(f.localizer, t) }
 
+// Seconds formats a date and time with its seconds.
+func (f templateContext) Seconds(t time.Time) string {
+	return f.localizer.FormatSeconds(f.renderer.inSiteZone(t))
+}
+
 // Date formats a date.
 func (f templateContext) Date(t time.Time) string { return f.renderer.FormatDate(f.localizer, t) }
 

@@ -18,6 +18,7 @@ type stepUpPage struct {
 	ClientName   string // the app that requires it; "": this site
 	RequestToken string // of the waiting authorization request; "": it cannot be declined
 	SubjectFixed bool   // another account cannot be used
+	Operators    bool   // it leads to the operators' pages
 }
 
 func stepUpView(who session.Session, g returnTarget) render.View {
@@ -25,7 +26,9 @@ func stepUpView(who session.Session, g returnTarget) render.View {
 		Template: "stepup",
 		Title:    "confirm.title",
 		Focus:    "password",
-		Data:     stepUpPage{who.Account.Email, g.returnTo, g.ClientName, g.RequestToken, g.SubjectFixed},
+		Data: stepUpPage{
+			who.Account.Email, g.returnTo, g.ClientName, g.RequestToken, g.SubjectFixed, leadsToOperators(who, g),
+		},
 	}
 }
 
@@ -87,13 +90,18 @@ func (s *Handlers) handleStepUp(w http.ResponseWriter, r *http.Request, who sign
 
 // withOperatorLevel returns the target with the level that the operators' pages require, if it is one of them.
 func (s *Handlers) withOperatorLevel(r *http.Request, who signedIn, target returnTarget) (returnTarget, error) {
-	path, _, _ := strings.Cut(string(target.returnTo), "?")
-	if who.Account.Role == "" || path != render.OperatorPath && !strings.HasPrefix(path, render.OperatorPath+"/") {
+	if !leadsToOperators(who.Session, target) {
 		return target, nil
 	}
 	level, err := s.Challenges.OperatorLevel(r.Context(), who.Session)
 	target.MinLevel = max(target.MinLevel, level)
 	return target, err
+}
+
+// leadsToOperators reports whether the target is one of the operators' pages, for somebody who may open some.
+func leadsToOperators(who session.Session, target returnTarget) bool {
+	path, _, _ := strings.Cut(string(target.returnTo), "?")
+	return who.Account.Role != "" && (path == render.OperatorPath || strings.HasPrefix(path, render.OperatorPath+"/"))
 }
 
 // redirectToStepUp redirects to the step-up page, which leads back to address.

@@ -162,8 +162,8 @@ func TestOperatorsHelpPeople(t *testing.T) {
 	eachDatabase(t, func(h *server) {
 		b := h.withRole(twostep.RoleOperator)
 		me := h.value("SELECT id FROM accounts WHERE role = 'operator'")
-		anna := h.annaSignedIn()
-		secret := h.addApp(anna)
+		anna := h.Browser()
+		h.wantRedirect(anna.Post("/signin/verify", "code", anna.Password(), "trust", "1"), "/settings")
 		id := h.value("SELECT id FROM accounts WHERE email = 'anna@example.com'")
 		do := func(name, form, kind string) {
 			h.T.Helper()
@@ -172,8 +172,14 @@ func TestOperatorsHelpPeople(t *testing.T) {
 			path := "/admin/people/" + id + "/" + name
 			h.wantStatus(b.Get(path), http.StatusOK)
 			a := h.post(b, path, form)
-			if a.StatusCode != http.StatusSeeOther || !strings.Contains(a.Header.Get("Location"), "done="+strings.Split(name, "/")[0]) {
+			if a.StatusCode != http.StatusSeeOther || a.Header.Get("Location") != "/admin/people/"+id {
 				h.T.Errorf("%s: %d to %q\n%.500s", name, a.StatusCode, a.Header.Get("Location"), a.Body)
+			}
+			for i, want := range []bool{true, false} { // once
+				page := b.Get("/admin/people/" + id).Body
+				if said := strings.Contains(page, `role="status"`); said != want || strings.Contains(page, "Nothing was changed") {
+					h.T.Errorf("%s: view %d says that it was done: %v", name, i+1, said)
+				}
 			}
 			h.WaitForOutbox()
 			if h.Mail.Len() == mails {
@@ -184,6 +190,8 @@ func TestOperatorsHelpPeople(t *testing.T) {
 				h.T.Errorf("%s: %v %+v", name, err, events)
 			}
 		}
+		do("forget-devices", "", "devices.forgotten")
+		secret := h.addApp(anna)
 		export := h.wantStatus(b.Post("/admin/people/"+id+"/export"), http.StatusOK)
 		for _, page := range []string{export.Body, h.wantStatus(b.Get("/admin/people/"+id), http.StatusOK).Body} {
 			for _, hidden := range []string{secret, live.AnnaPassword, "argon2", h.cookie(anna, "session")} {
@@ -199,16 +207,31 @@ func TestOperatorsHelpPeople(t *testing.T) {
 		do("reset-link", "", "password.reset_requested")
 		do("email", "email=anne%40example.net", "email.change_proposed")
 		do("end-session/"+h.value("SELECT id FROM sessions WHERE account_id = '"+id+"' LIMIT 1"), "", "session.ended")
-		do("forget-devices", "", "devices.forgotten")
 		do("remove-method/"+h.value("SELECT id FROM factors WHERE account_id = '"+id+"'"), "", "factor.removed")
+		h.wantRedirect(h.post(b, "/admin/people/"+id+"/sign-out", ""), "/admin/people/"+id) // nothing is left to end
+		if page := b.Get("/admin/people/" + id).Body; !strings.Contains(page, "Nothing was changed") || strings.Contains(page, "/sign-out") {
+			h.T.Error("signing out somebody who is not signed in is offered")
+		}
+		h.signIn(h.Browser(), "anna@example.com", live.AnnaPassword)
 		do("sign-out", "", "sessions.ended")
 		do("disable", "", "account.disabled")
 		do("enable", "", "account.enabled")
 		if got := h.value("SELECT name || ' ' || group_names FROM accounts WHERE id = '" + id + "'"); got != "Anne staff,wiki" {
 			h.T.Errorf("name and groups: %q", got)
 		}
-		a := h.post(b, "/admin/people/"+id+"/delete", "")
-		h.wantRedirect(a, "/admin/people?done=delete")
+		for _, typed := range []string{"", "confirm=", "confirm=anna", "confirm=boss%40example.com"} {
+			if a := h.post(b, "/admin/people/"+id+"/delete", typed); a.StatusCode != http.StatusUnprocessableEntity ||
+				!strings.Contains(a.Body, "This isn&#39;t the email address of the account.") {
+				h.T.Errorf("delete with %q: %d", typed, a.StatusCode)
+			}
+		}
+		h.wantRedirect(h.post(b, "/admin/people/"+id+"/delete", "confirm=+Anna%40example.com"), "/admin/people")
+		if said := b.Get("/admin/people").Body; !strings.Contains(said, "The account was deleted.") {
+			h.T.Error("the page does not say that the account was deleted")
+		}
+		if said := b.Get("/admin/people?done=delete").Body; strings.Contains(said, "The account was deleted.") {
+			h.T.Error("an address says that the account was deleted")
+		}
 		if n := h.value("SELECT COUNT(*) FROM accounts WHERE id = '" + id + "'"); n != "0" {
 			h.T.Error("the account is still there")
 		}
