@@ -41,6 +41,14 @@ type personRow struct {
 	RoleKey string // text key; "": no role
 }
 
+// peopleStates are the values of the field state. The last one is that of people who have no account yet.
+func peopleStates() []string {
+	return []string{
+		string(directory.StateActive), string(directory.StateDisabled), string(directory.StateFrozen),
+		string(directory.StateInvited),
+	}
+}
+
 // roleKey returns the text key of a role; "" if it has none.
 func roleKey(role string) string {
 	if role == "" {
@@ -104,7 +112,7 @@ func (s *Handlers) showPeople(w http.ResponseWriter, r *http.Request, who operat
 	if err != nil {
 		return err
 	}
-	p := peoplePage{frame: who.frame(r, "people"), Query: q, MayMail: who.may(helpers), States: []string{"active", "disabled", "frozen"}}
+	p := peoplePage{frame: who.frame(r, "people"), Query: q, MayMail: who.may(helpers), States: peopleStates()}
 	// A page of the directory reads a limited number of accounts, and may have less than asked for.
 	for next := d.After; ; {
 		d.After, d.Limit = next, peoplePerPage-len(p.People)

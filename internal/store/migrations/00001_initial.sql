@@ -174,6 +174,7 @@ CREATE INDEX email_links_expires ON email_links (expires_at);
 CREATE INDEX email_links_account ON email_links (account_id, created_at);
 CREATE INDEX email_links_email ON email_links (email, purpose);
 CREATE INDEX email_links_invite ON email_links (created_at, email) WHERE purpose = 'invite';
+CREATE INDEX email_links_invited ON email_links (email) WHERE purpose = 'invite' AND used_at = 0;
 CREATE INDEX email_links_due ON email_links (due_at) WHERE due_at > 0 AND used_at = 0;
 
 -- Kinds of security events and types of actors. A number never changes.
