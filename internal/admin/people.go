@@ -16,8 +16,12 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-// peoplePerPage is how many accounts a page shows.
-const peoplePerPage = 25
+const (
+	// peoplePerPage is how many accounts a page shows.
+	peoplePerPage = 25
+	// searchTime is how long a page goes on to search a page full of accounts, of many that few fit.
+	searchTime = 200 * time.Millisecond
+)
 
 type peoplePage struct {
 	frame
@@ -25,6 +29,7 @@ type peoplePage struct {
 	People  []personRow
 	First   string // the URL of the first page; "": this is it
 	Next    string // the URL of the next page; "": there is none
+	Partial bool   // the search has not come to its end: Next goes on with it
 	CSV     string // the URL of the export; "": the role may not export
 	MayMail bool   // may invite people
 	States  []string
@@ -114,6 +119,7 @@ func (s *Handlers) showPeople(w http.ResponseWriter, r *http.Request, who operat
 	}
 	p := peoplePage{frame: who.frame(r, "people"), Query: q, MayMail: who.may(helpers), States: peopleStates()}
 	// A page of the directory reads a limited number of accounts, and may have less than asked for.
+	began := time.Now() // not the clock of the pages: durations need the monotonic clock
 	for next := d.After; ; {
 		d.After, d.Limit = next, peoplePerPage-len(p.People)
 		page, err := s.list(r.Context(), d)
@@ -124,7 +130,8 @@ func (s *Handlers) showPeople(w http.ResponseWriter, r *http.Request, who operat
 			p.People = append(p.People, personRow{e, roleKey(e.Role)})
 		}
 		next = page.Next
-		if next == "" || len(p.People) >= peoplePerPage {
+		p.Partial = next != "" && len(p.People) < peoplePerPage
+		if !p.Partial || time.Since(began) > searchTime {
 			if next != "" {
 				v := q.values()
 				v.Set("after", next)
