@@ -66,9 +66,7 @@ func stories(lang string) map[string]render.View {
 	s, words := newTestHandlers(), i18n.ForTag(lang)
 	f := frame{Role: account.RoleOperator, Here: "overview"}
 	events := auditPage{frame: f, Older: "/admin/audit?before=1", Newest: "/admin/audit", CSV: "/admin/audit.csv", JSON: "/admin/audit.json"}
-	for _, d := range audit.Describe() {
-		events.Kinds = append(events.Kinds, string(d.Kind))
-	}
+	events.Kinds = kindOptions(words)
 	for range eventsPerPage {
 		events.Events = append(events.Events, newEventRow(words, audit.Event{
 			ID: 1 << 40, At: now, Kind: audit.EmailSecondStepChanged, Actor: audit.Actor{Type: audit.TypeOperator, ID: "B"},
@@ -125,7 +123,7 @@ func examplePerson(f frame) personPage {
 		p.Asked = append(p.Asked, decisionRow{directory.Decision{At: now}, "Other network"})
 	}
 	for range 20 {
-		p.Events = append(p.Events, eventRow{ID: "E", Kind: "session.created", Reason: "email", At: now, Failed: true})
+		p.Events = append(p.Events, eventRow{ID: "E", Kind: "session.created", Name: "Signed in", Reason: "email", At: now, Failed: true})
 	}
 	return p
 }
@@ -260,4 +258,21 @@ func luminance(t *testing.T, theme, name string) float64 {
 		return math.Pow((c+0.055)/1.055, 2.4)
 	}
 	return 0.2126*linear(n>>16) + 0.7152*linear(n>>8&255) + 0.0722*linear(n&255)
+}
+
+// Every kind of event has a name in every language, and no two have the same.
+func TestKindNames(t *testing.T) {
+	for _, lang := range i18n.Languages() {
+		words, seen := i18n.ForTag(lang), map[string]audit.Kind{}
+		for _, d := range audit.Describe() {
+			name := kindName(words, string(d.Kind))
+			if name == string(d.Kind) {
+				t.Errorf("%s: %s has no name", lang, d.Kind)
+			}
+			if seen[name] != "" {
+				t.Errorf("%s: %s and %s are both %q", lang, seen[name], d.Kind, name)
+			}
+			seen[name] = d.Kind
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/csv"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -157,11 +158,12 @@ func peopleHeader() []string {
 }
 
 // exportPeople streams the accounts of a filter as CSV.
-func (s *Handlers) exportPeople(w http.ResponseWriter, r *http.Request, _ operator) error {
-	_, d, err := s.parsePeople(r)
+func (s *Handlers) exportPeople(w http.ResponseWriter, r *http.Request, who operator) error {
+	q, d, err := s.parsePeople(r)
 	if err != nil {
 		return err
 	}
+	rows := 0
 	out := csv.NewWriter(w)
 	d.Limit = exportPage
 	return stream(w, r, "text/csv; charset=utf-8", "people.csv", func(ctx context.Context, first bool) (func() error, bool, error) {
@@ -177,11 +179,26 @@ func (s *Handlers) exportPeople(w http.ResponseWriter, r *http.Request, _ operat
 				if err := out.Write(csvPerson(e)); err != nil {
 					return err
 				}
+				rows++
 			}
 			out.Flush()
 			return out.Error()
 		}, page.Next != "", err
+	}, func(ctx context.Context) error {
+		return s.Directory.RecordExport(ctx, s.by(r, who), audit.PeopleExported, rows, filtersOf(q.values(), "q", "group"))
 	})
+}
+
+// filtersOf names the filters of an export for its event, without the values of those that people enter.
+func filtersOf(v url.Values, entered ...string) (list []string) {
+	for _, name := range slices.Sorted(maps.Keys(v)) {
+		if slices.Contains(entered, name) {
+			list = append(list, name)
+		} else {
+			list = append(list, name+"="+v.Get(name))
+		}
+	}
+	return list
 }
 
 func csvPerson(e directory.Entry) []string {

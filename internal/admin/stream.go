@@ -11,13 +11,17 @@ const (
 	exportTimeout = 10 * time.Minute
 	// exportPage is how many rows an export reads at once; it needs no more memory than these.
 	exportPage = 1000
+	// recordTimeout is how long the event of an export may take.
+	recordTimeout = 5 * time.Second
 )
 
 // stream sends a file that is read page by page: next reads a page and returns what writes it, and whether more follow. An
-// error after the first page aborts the response, so that nobody takes a part for the whole.
+// error after the first page aborts the response, so that nobody takes a part for the whole. Whatever was sent, record is
+// called at the end; its error aborts the response too.
 func stream(
 	w http.ResponseWriter, r *http.Request, kind, file string,
 	next func(ctx context.Context, first bool) (write func() error, more bool, err error),
+	record func(ctx context.Context) error,
 ) error {
 	// A request may take 10 seconds. A client that has gone ends this with the next page.
 	ctx, stop := context.WithTimeout(context.WithoutCancel(r.Context()), exportTimeout)
@@ -39,11 +43,14 @@ func stream(
 		if err == nil {
 			err = write()
 		}
-		if err != nil {
+		if err == nil && more {
+			continue
+		}
+		recording, stopRecording := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+		defer stopRecording()
+		if failed := record(recording); err != nil || failed != nil {
 			panic(http.ErrAbortHandler)
 		}
-		if !more {
-			return nil
-		}
+		return nil
 	}
 }

@@ -199,7 +199,8 @@ INSERT INTO audit_terms (id, term) VALUES
 	(58, 'grant.created'), (59, 'grant.ended'), (60, 'authorization_code.reused'), (61, 'user_code.rejected'),
 	(62, 'refresh_token.reused'), (63, 'signing_key.created'), (64, 'backup.restored'), (65, 'events.omitted'),
 	(66, 'account.deleted'), (67, 'account.exported'), (68, 'invitation.revoked'), (69, 'email.change_proposed'),
-	(70, 'account.role_changed'), (71, 'delivery.tested');
+	(70, 'account.role_changed'), (71, 'delivery.tested'),
+	(95, 'people.exported'), (96, 'events.exported');
 
 -- The browsers that security events name.
 CREATE TABLE audit_browsers (
