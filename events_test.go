@@ -374,6 +374,10 @@ var acts = []act{
 		by := w.by(By{})
 		return func() error { return w.directory.RecordExport(w.Context(), by, audit.PeopleExported, 3, []string{"group"}) }
 	}, []audit.Kind{audit.PeopleExported}, audit.TypeOperator, nil},
+	{"Directory.RecordExport", func(w *walk) func() error {
+		by := w.by(By{})
+		return func() error { return w.directory.RecordExport(w.Context(), by, audit.EventsExported, 3, nil) }
+	}, []audit.Kind{audit.EventsExported}, audit.TypeOperator, nil},
 	{"SignIns.InvalidateAll", func(w *walk) func() error {
 		return func() error { return w.InvalidateAfterRestore(w.Context()) }
 	}, []audit.Kind{audit.BackupRestored}, audit.TypeOperator, nil},
