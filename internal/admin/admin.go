@@ -53,6 +53,7 @@ type Health struct {
 type Alarm struct {
 	Key  string
 	Time time.Time // since when; zero: not known
+	Ends bool      // Time is when it ends, like a certificate
 }
 
 // Job is work that the server repeats in the background.

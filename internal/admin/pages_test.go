@@ -78,8 +78,9 @@ func stories(lang string) map[string]render.View {
 		Failure: "<script>550 no"})
 	one := events.Events[0]
 	alarms := Health{Version: "v1", Database: "SQLite", Jobs: []Job{{Name: "expired", Runs: 3, EndedAt: now}, {Name: "clock"}}}
-	for _, key := range []string{"guessing", "proxy", "clock", "database", "mail", "sms", "waiting"} {
-		alarms.Alarms = append(alarms.Alarms, Alarm{key, now})
+	for _, key := range []string{"guessing", "proxy", "clock", "database", "mail", "sms", "waiting", "disk", "certificate",
+		"mailcertificate"} {
+		alarms.Alarms = append(alarms.Alarms, Alarm{Key: key, Time: now, Ends: strings.HasSuffix(key, "certificate")})
 	}
 	return map[string]render.View{
 		"overview":    newView("overview", "admin.overview.title", overviewPage{frame: f, Days: 1, Charts: s.exampleCharts(lang, 1), Health: alarms, Waiting: 3, Oldest: now, Refused: 20, More: true}),
@@ -88,7 +89,7 @@ func stories(lang string) map[string]render.View {
 		"event": newView("event", "admin.audit.title", eventPage{frame: f, eventRow: one, Description: "A.", Browser: "Firefox",
 			Facts: []fact{{"target", "<script>"}}}),
 		"delivery": newView("delivery", "admin.delivery.title", deliveryPage{frame: f, Waiting: []messageRow{message}, Count: 1, Oldest: now,
-			Failed: []messageRow{message}, Channels: []channelRow{{"admin.channel.email", true, now, now}}, MayTest: true,
+			Failed: []messageRow{message}, Channels: []channelRow{{"admin.channel.email", true, now, now}}, MayTest: true, Texts: true, Number: "<b>x",
 			TestState: "admin.test.waiting", Reload: "/admin/delivery"}),
 		"keys": newView("keys", "admin.keys.title", keysPage{f, []grant.KeyInfo{{ID: "k", Use: grant.KeyNext}, {Use: grant.KeyRetired}}, true}),
 		"people": newView("people", "admin.people.title", peoplePage{frame: f, People: slices.Repeat([]personRow{{directory.Entry{ID: "BO63BHZUKWFSA7LGVCCPWHSJOE",
