@@ -57,6 +57,9 @@ func (s *Server) health(ctx context.Context) admin.Health {
 		ends(own, "certificate")
 		ends(mail, "mailcertificate")
 	}
+	for _, l := range append(s.outbox.Latencies.List(), s.gateways.List()...) {
+		h.Latencies = append(h.Latencies, admin.Latency{Name: l.ID, Messages: l.Messages, P50: l.P50, P95: l.P95})
+	}
 	for _, j := range s.Jobs() {
 		h.Jobs = append(h.Jobs, admin.Job{
 			Name: j.Name, Runs: j.Runs, Failures: j.Failures, EndedAt: j.EndedAt, Last: j.Last, Longest: j.Longest,

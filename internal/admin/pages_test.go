@@ -83,7 +83,8 @@ func stories(lang string) map[string]render.View {
 		alarms.Alarms = append(alarms.Alarms, Alarm{Key: key, Time: now, Ends: strings.HasSuffix(key, "certificate")})
 	}
 	return map[string]render.View{
-		"overview":    newView("overview", "admin.overview.title", overviewPage{frame: f, Days: 1, Charts: s.exampleCharts(lang, 1), Health: alarms, Waiting: 3, Oldest: now, Refused: 20, More: true}),
+		"overview": newView("overview", "admin.overview.title", overviewPage{frame: f, Days: 1, Charts: s.exampleCharts(lang, 1), Health: alarms, Paid: true, Today: "0.80", Month: "12.40",
+			Delivery: latencyRows(words, []Latency{{"email", 200, 300 * time.Millisecond, 4 * time.Second}, {"twilio", 3, 0, time.Minute}}), Waiting: 3, Oldest: now, Refused: 20, More: true}),
 		"overview-30": newView("overview", "admin.overview.title", overviewPage{frame: f, Days: 30, Charts: s.exampleCharts(lang, 30)}),
 		"audit":       newView("audit", "admin.audit.title", events),
 		"event": newView("event", "admin.audit.title", eventPage{frame: f, eventRow: one, Description: "A.", Browser: "Firefox",

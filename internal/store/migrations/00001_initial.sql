@@ -282,7 +282,7 @@ CREATE TABLE rate_limit_counters (
 	used      BIGINT NOT NULL,
 	PRIMARY KEY (kind, subject, window_ms, ends_at)
 );
-CREATE INDEX rate_limit_counters_ends ON rate_limit_counters (ends_at) WHERE kind <> 'site_guesses';
+CREATE INDEX rate_limit_counters_ends ON rate_limit_counters (ends_at) WHERE kind NOT IN ('site_guesses', 'text_budget');
 
 -- One browser. Its cookie holds a series that stays and a random secret that is replaced with every use.
 CREATE TABLE devices (
