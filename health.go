@@ -51,7 +51,11 @@ func (s *Server) health(ctx context.Context) admin.Health {
 	}
 	alarm(check.waiting.Count > 0 && check.at.Sub(check.waiting.Oldest) > maxWaiting, "waiting", check.waiting.Oldest)
 	alarm(s.pages.ProxyDetector.Found(), "proxy", time.Time{})
-	alarm(diskNearlyFull(filepath.Dir(s.options.KeyFile)), "disk", time.Time{})
+	data := s.options.KeyFile
+	if s.store.Exclusive() {
+		data = s.options.Database
+	}
+	alarm(s.diskFull(filepath.Dir(data)), "disk", time.Time{})
 	if s.options.CertificateEnds != nil {
 		own, mail := s.options.CertificateEnds()
 		ends(own, "certificate")

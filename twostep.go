@@ -63,6 +63,7 @@ type Server struct {
 	directory *directory.Directory
 	outbox    *outbox.Outbox
 	gateways  *outbox.Latencies // of text messages
+	diskFull  func(folder string) bool
 	log       *slog.Logger
 	now       func() time.Time
 	clock     atomic.Int32   // a clockState
@@ -193,7 +194,7 @@ func build(
 	})
 	s := &Server{
 		services: services, options: o, store: db, events: events, outbox: out, log: o.Logger, now: o.Now, metrics: m,
-		gateways: gateways,
+		gateways: gateways, diskFull: diskNearlyFull,
 	}
 	if !o.NoBackgroundWork && o.machineClock {
 		if err := s.compareClock(ctx, o.Now); err != nil {

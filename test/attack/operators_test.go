@@ -363,3 +363,24 @@ func TestDownloadsAreEvents(t *testing.T) {
 		}
 	})
 }
+
+// A test text message goes to a number that is none, or by somebody who may not send one.
+func TestTestTextMessages(t *testing.T) {
+	t.Parallel()
+	p := &phone{}
+	h := start(t, "", allMethods(p))
+	b := h.withRole(twostep.RoleOperator)
+	for _, number := range []string{"", "12345678", "+0123456789", "+49 151 x", "+4915112345678901234", "anna@example.com"} {
+		h.wantStatus(b.Post("/admin/delivery", "number", number), http.StatusUnprocessableEntity)
+	}
+	for _, role := range []string{"", twostep.RoleHelpdesk, twostep.RoleAuditor} {
+		h.wantStatus(h.withRole(role).Post("/admin/delivery", "number", "+4915112345678"), http.StatusNotFound)
+	}
+	if n := h.value("SELECT COUNT(*) FROM audit_log WHERE kind = 'delivery.tested'"); n != "0" {
+		t.Errorf("%s tests of refused requests", n)
+	}
+	a := b.Post("/admin/delivery", "number", "+49 151 1234-5678")
+	if a.StatusCode != http.StatusSeeOther || !at(a, "/admin/delivery?message=") {
+		t.Errorf("%d to %q", a.StatusCode, a.Header.Get("Location"))
+	}
+}
