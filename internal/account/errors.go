@@ -33,8 +33,6 @@ var (
 	ErrEnabled  = errors.New("account not disabled")
 	// ErrNotFrozen means that the account is not frozen, or that the requested undo is taking effect now.
 	ErrNotFrozen = errors.New("account not frozen")
-	// ErrForbidden means that the role of the operator who makes a change does not allow it.
-	ErrForbidden = errors.New("the role does not allow this")
 	// ErrLastOperator means that the account is the last active one with the mark of an operator.
 	ErrLastOperator = errors.New("last operator")
 	// ErrNoInvitation means that there is no invitation of this address that was not used. Show it to operators only.

@@ -15,7 +15,7 @@ import (
 
 // Invite creates an invitation for an address without an account and returns the token of the link. Only operators may
 // call it. The name is optional. An invitation of the address that was not used stops working. It returns ErrEmail,
-// ErrName, ErrGivenName, ErrFamilyName, ErrExists, ErrForbidden or an error of ValidateGroup.
+// ErrName, ErrGivenName, ErrFamilyName, ErrExists or an error of ValidateGroup.
 func (a *Accounts) Invite(ctx context.Context, by By, n NewAccount) (token string, err error) {
 	token = seal.NewLinkToken()
 	return token, a.inviteAll(ctx, by, []NewAccount{n}, func(*store.DB, store.EmailLink, string) error { return nil }, token)
@@ -116,18 +116,6 @@ func (a *Accounts) inviteAll(ctx context.Context, by By, people []NewAccount,
 		if err != nil {
 			return err
 		}
-		wrong := InvitationErrors{}
-		for i, l := range links {
-			err := a.checkOpenInvitation(ctx, tx, by, l.Email)
-			if errors.Is(err, ErrForbidden) {
-				wrong[i] = err
-			} else if err != nil {
-				return err
-			}
-		}
-		if len(wrong) > 0 {
-			return wrong
-		}
 		for _, l := range links {
 			if err := a.createInvitation(ctx, tx, by, l, "", token, then); err != nil {
 				return err
@@ -147,9 +135,6 @@ func (a *Accounts) inviteAll(ctx context.Context, by By, people []NewAccount,
 // createInvitation replaces the invitations of an address by a new one, and calls then. If token is "" it creates one.
 func (a *Accounts) createInvitation(ctx context.Context, tx *store.DB, by By, l store.EmailLink, reason, token string,
 	then func(tx *store.DB, l store.EmailLink, token string) error) error {
-	if !by.mayChange(l.Role) || l.Groups != "" && by.Role == RoleHelpdesk && reason == "" {
-		return ErrForbidden
-	}
 	if _, err := tx.DeleteInvitations(ctx, l.Email); err != nil {
 		return err
 	}
@@ -165,18 +150,6 @@ func (a *Accounts) createInvitation(ctx context.Context, tx *store.DB, by By, l 
 		return err
 	}
 	return then(tx, l, token)
-}
-
-// checkOpenInvitation returns ErrForbidden if an address has an open invitation that the operator may not replace.
-func (a *Accounts) checkOpenInvitation(ctx context.Context, tx *store.DB, by By, email string) error {
-	open, err := tx.FindInvitation(ctx, email)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	if err == nil && !by.mayChange(open.Role) {
-		return ErrForbidden
-	}
-	return err
 }
 
 // sendInvitation puts the mail with the link into the outbox.
@@ -277,9 +250,6 @@ func (a *Accounts) ResendInvitation(ctx context.Context, by By, email string) er
 // RevokeInvitation ends the invitation of an address. Nothing is sent. It returns ErrNoInvitation.
 func (a *Accounts) RevokeInvitation(ctx context.Context, by By, email string) error {
 	return a.withInvitation(ctx, email, func(tx *store.DB, l store.EmailLink) error {
-		if !by.mayChange(l.Role) {
-			return ErrForbidden
-		}
 		if _, err := tx.DeleteInvitations(ctx, l.Email); err != nil {
 			return err
 		}

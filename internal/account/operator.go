@@ -20,7 +20,6 @@ import (
 type By struct {
 	Actor audit.Actor
 	Name  string        // as emails name the operator; "": the ID of the actor
-	Role  string        // with RoleHelpdesk, nothing is done to accounts with a role; "": a command or a program, which may
 	From  origin.Origin // of the request, and the language of the emails; zero: a command
 }
 
@@ -58,24 +57,12 @@ func (a *Accounts) Lookup(ctx context.Context, who string) (store.Account, error
 	return account, nil
 }
 
-// LookupBy is Lookup for an operator who makes a change. It also returns ErrForbidden.
-func (a *Accounts) LookupBy(ctx context.Context, by By, who string) (store.Account, error) {
-	account, err := a.Lookup(ctx, who)
-	if err == nil && !by.mayChange(account.Role) {
-		err = ErrForbidden
-	}
-	return account, err
-}
-
-// mayChange reports whether the operator may change accounts, and send invitations, with a role.
-func (b By) mayChange(role string) bool { return role == "" || b.Role != RoleHelpdesk }
-
 // ChangeBy makes a change to the account of an email address or with an ID, in one transaction with its event and the
 // notification of the person. The change sets the Event and the Template of the notification. It returns ErrUnknown,
-// ErrForbidden, ErrChanged if the change returns store.ErrNotFound, and the other errors of the change.
+// ErrChanged if the change returns store.ErrNotFound, and the other errors of the change.
 func (a *Accounts) ChangeBy(ctx context.Context, by By, who string,
 	change func(tx *store.DB, account store.Account, n *Notification) error) error {
-	account, err := a.LookupBy(ctx, by, who)
+	account, err := a.Lookup(ctx, who)
 	if err != nil {
 		return err
 	}
@@ -83,14 +70,6 @@ func (a *Accounts) ChangeBy(ctx context.Context, by By, who string,
 		n := Notification{Account: account}
 		if err := change(tx, account, &n); err != nil {
 			return err
-		}
-		// Another operator may have given the account a role meanwhile. From here on it is locked, or deleted.
-		now, err := tx.GetAccount(ctx, account.ID)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
-		}
-		if !by.mayChange(now.Role) {
-			return ErrForbidden
 		}
 		n.Event.Actor, n.Who = by.Actor, by.Who()
 		return a.NotifyOwner(ctx, tx, n, by.From)
@@ -140,23 +119,16 @@ func (a *Accounts) setDisabled(ctx context.Context, tx *store.DB, account store.
 }
 
 // keepOperator returns ErrLastOperator if no active operator would be left without the account. Otherwise nobody could
-// use the pages of operators. It reads the account again once the operators are locked: it may have become the last one
-// since it was read.
+// use the pages of operators.
 func keepOperator(ctx context.Context, tx *store.DB, account store.Account, force bool) error {
-	if force {
+	if account.Role != RoleOperator || !account.DisabledAt.IsZero() || force {
 		return nil
 	}
 	active, err := tx.LockOperators(ctx)
-	if err != nil {
-		return err
-	}
-	if account, err = tx.GetAccount(ctx, account.ID); err != nil {
-		return err
-	}
-	if account.Role == RoleOperator && account.DisabledAt.IsZero() && active < 2 {
+	if err == nil && active < 2 {
 		return ErrLastOperator
 	}
-	return nil
+	return err
 }
 
 // Delete deletes an account with everything that describes the person; see store.DB.DeleteAccount for what stays. Its
@@ -200,9 +172,9 @@ func (a *Accounts) SetGroups(ctx context.Context, by By, who string, groups []st
 }
 
 // SendPasswordReset sends the person a link to choose a new password, as RequestPasswordReset does. The password stays
-// as it is until they do. It returns ErrUnknown, ErrForbidden, ErrDisabled or ErrFrozen.
+// as it is until they do. It returns ErrUnknown, ErrDisabled or ErrFrozen.
 func (a *Accounts) SendPasswordReset(ctx context.Context, by By, who string) error {
-	account, err := a.LookupBy(ctx, by, who)
+	account, err := a.Lookup(ctx, who)
 	if err != nil {
 		return err
 	}

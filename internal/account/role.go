@@ -31,7 +31,7 @@ func (a *Accounts) ChangeRole(ctx context.Context, by By, who, role string, forc
 	if err := ValidateRole(role); err != nil {
 		return err
 	}
-	if account, err := a.LookupBy(ctx, by, who); err != nil || account.Role == role {
+	if account, err := a.Lookup(ctx, who); err != nil || account.Role == role {
 		return err
 	}
 	return a.ChangeBy(ctx, by, who, func(tx *store.DB, account store.Account, n *Notification) error {

@@ -139,9 +139,7 @@ func (o operator) mayDo(a action, d directory.Details) bool {
 
 // by returns who makes a change, for its event and the email to the person.
 func (s *Handlers) by(r *http.Request, who operator) account.By {
-	return account.By{
-		Actor: who.actor(), Name: who.Account.Name, Role: who.Account.Role, From: s.Pages.Origin(r),
-	}
+	return account.By{Actor: who.actor(), Name: who.Account.Name, From: s.Pages.Origin(r)}
 }
 
 func (s *Handlers) actionRoutes() (routes []render.Route) {

@@ -152,9 +152,6 @@ func inviteErrorKey(err error) string {
 	if errors.Is(err, account.ErrTwice) {
 		return "admin.invite.twice"
 	}
-	if errors.Is(err, account.ErrForbidden) {
-		return "admin.invite.role"
-	}
 	if _, key, ok := render.FieldErrorText(err); ok {
 		return key
 	}

@@ -92,8 +92,8 @@ type Entry struct {
 	DisabledAt   time.Time `json:"disabled_at,omitzero"`
 	Role         string    `json:"role"` // on the operators' pages; "": none
 	Groups       []string  `json:"groups"`
-	OtherMethods int64     `json:"other_methods"`            // factors beside email
-	CreatedAt    time.Time `json:"created_at"`               // with StateInvited: when the person was invited
+	OtherMethods int64     `json:"other_methods"` // factors beside email
+	CreatedAt    time.Time `json:"created_at"` // with StateInvited: when the person was invited
 	LastSignInAt time.Time `json:"last_sign_in_at,omitzero"` // in a list up to a minute behind; zero: never, or before the oldest event
 }
 

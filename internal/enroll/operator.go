@@ -76,14 +76,14 @@ func (e *Enrollments) removeBy(ctx context.Context, by account.By, who string,
 }
 
 // ProposeEmail sends a link to a new email address of an account, for an operator. The address changes with
-// ConfirmProposedEmail. The present address is notified. ProposeEmail returns account.ErrUnknown, account.ErrForbidden, account.ErrEmail,
+// ConfirmProposedEmail. The present address is notified. ProposeEmail returns account.ErrUnknown, account.ErrEmail,
 // account.ErrExists if the address has an account, account.ErrDisabled and account.ErrFrozen.
 func (e *Enrollments) ProposeEmail(ctx context.Context, by account.By, who, email string) error {
 	address, err := e.Accounts.ParseNewEmail(email)
 	if err != nil {
 		return err
 	}
-	a, err := e.Accounts.LookupBy(ctx, by, who)
+	a, err := e.Accounts.Lookup(ctx, who)
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (e *Enrollments) ConfirmProposedEmail(ctx context.Context, token string, fr
 // is what Object is for somebody who is signed in: every address and number of the account is notified, and the links
 // that would undo the change stop working. EndFreeze returns account.ErrUnknown and account.ErrNotFrozen.
 func (e *Enrollments) EndFreeze(ctx context.Context, by account.By, who string) error {
-	a, err := e.Accounts.LookupBy(ctx, by, who)
+	a, err := e.Accounts.Lookup(ctx, who)
 	if err != nil {
 		return err
 	}

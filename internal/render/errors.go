@@ -88,7 +88,6 @@ var errorTable = []errorEntry{
 	{err: account.ErrName, status: 422, text: "problem.name"},
 	{err: account.ErrExists, status: 422, text: "problem.exists"},
 	{err: account.ErrUnknown, status: 422, text: "problem.unknown"},
-	{err: account.ErrForbidden, status: 404, title: "fault.notfound.title", text: "fault.notfound"},
 	{err: account.ErrRole, status: 422, text: "problem.role"},
 	{err: account.ErrLastOperator, status: 422, text: "problem.lastoperator"},
 	{err: account.ErrTwice, status: 422, text: "admin.invite.twice"},

@@ -345,7 +345,7 @@ func TestErrorTableCoversEveryError(t *testing.T) {
 			"ErrSignUpClosed": account.ErrSignUpClosed, "ErrRole": account.ErrRole, "ErrTwice": account.ErrTwice,
 			"ErrNoInvitation": account.ErrNoInvitation, "ErrChanged": account.ErrChanged, "ErrDisabled": account.ErrDisabled,
 			"ErrEnabled": account.ErrEnabled, "ErrNotFrozen": account.ErrNotFrozen, "ErrLastOperator": account.ErrLastOperator,
-			"ErrForbidden": account.ErrForbidden, "ErrNumber": account.ErrNumber,
+			"ErrNumber": account.ErrNumber,
 		},
 		"../ratelimit": {"ErrLimited": ratelimit.ErrLimited},
 		"../challenge": {"ErrNoAttempt": challenge.ErrNoAttempt, "ErrUnknownMethod": challenge.ErrUnknownMethod,
