@@ -371,6 +371,16 @@ var acts = []act{
 	{"Directory.Export", func(w *walk) func() error {
 		return func() error { _, err := w.ExportAccount(w.Context(), By{}, annaEmail); return err }
 	}, []audit.Kind{audit.AccountExported}, audit.TypeOperator, nil},
+	{"Directory.RecordExport", func(w *walk) func() error {
+		by := w.by(By{})
+		return func() error {
+			return w.directory.RecordExport(w.Context(), by, audit.PeopleExported, 3, []string{"group"})
+		}
+	}, []audit.Kind{audit.PeopleExported}, audit.TypeOperator, nil},
+	{"Directory.RecordExport", func(w *walk) func() error {
+		by := w.by(By{})
+		return func() error { return w.directory.RecordExport(w.Context(), by, audit.EventsExported, 3, nil) }
+	}, []audit.Kind{audit.EventsExported}, audit.TypeOperator, nil},
 	{"SignIns.InvalidateAll", func(w *walk) func() error {
 		return func() error { return w.InvalidateAfterRestore(w.Context()) }
 	}, []audit.Kind{audit.BackupRestored}, audit.TypeOperator, nil},
@@ -612,6 +622,14 @@ var acts = []act{
 	{"Accounts.SendTest", func(w *walk) func() error {
 		return func() error {
 			_, err := w.services.Accounts.SendTest(w.Context(), annaEmail, audit.Actor{Type: audit.TypeOperator, ID: w.a.ID}, here)
+			return err
+		}
+	}, []audit.Kind{audit.DeliveryTested}, audit.TypeOperator, nil},
+	{"Accounts.SendTestText", func(w *walk) func() error {
+		return func() error {
+			pay := func(tx *store.DB) error { return w.services.Challenges.SpendText(w.Context(), tx, w.a.ID) }
+			by := audit.Actor{Type: audit.TypeOperator, ID: w.a.ID}
+			_, err := w.services.Accounts.SendTestText(w.Context(), "+49 151 1234567", by, here, pay)
 			return err
 		}
 	}, []audit.Kind{audit.DeliveryTested}, audit.TypeOperator, nil},

@@ -63,6 +63,9 @@ type Options struct {
 	// of the session when it is closed. Without it, the browser does so if AbsoluteTimeout is more than 24 h. The
 	// session ends as IdleTimeout and AbsoluteTimeout say in any case.
 	StaySignedIn bool
+	// CertificateEnds returns when the certificate of this server ends, and the one that the mail server showed last;
+	// zero: not known. Operators are alarmed 14 days before. nil: neither is known.
+	CertificateEnds func() (own, mailServer time.Time)
 	// SMSPrice is the price of one text message, in thousandths of a currency unit: 80 is 0.08. Default: 0.
 	SMSPrice int64
 	// SMSDailyBudget is the most that all text messages of a day (UTC) may cost, in the unit of SMSPrice. 0: no limit.

@@ -62,6 +62,8 @@ type Server struct {
 	events    *audit.Log
 	directory *directory.Directory
 	outbox    *outbox.Outbox
+	gateways  *outbox.Latencies // of text messages
+	diskFull  func(folder string) bool
 	log       *slog.Logger
 	now       func() time.Time
 	clock     atomic.Int32   // a clockState
@@ -170,7 +172,8 @@ func build(
 			return nil, fmt.Errorf("twostep: %w", err)
 		}
 	}
-	o.addGateways(keys)
+	gateways := &outbox.Latencies{}
+	o.addGateways(keys, gateways)
 	o.layOutMails()
 	out := outbox.New(db, keys, o.Senders, o.Now, o.Logger)
 	events := &audit.Log{Store: db, Now: o.Now, Logger: o.Logger}
@@ -191,6 +194,7 @@ func build(
 	})
 	s := &Server{
 		services: services, options: o, store: db, events: events, outbox: out, log: o.Logger, now: o.Now, metrics: m,
+		gateways: gateways, diskFull: diskNearlyFull,
 	}
 	if !o.NoBackgroundWork && o.machineClock {
 		if err := s.compareClock(ctx, o.Now); err != nil {

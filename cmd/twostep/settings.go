@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"twostep.example/twostep"
@@ -441,6 +442,14 @@ func (t tlsSettings) loadCertificate() (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{pair}}, nil
 }
 
+// certificateEnds returns when the certificate ends; zero if there is none.
+func (t tlsSettings) certificateEnds() time.Time {
+	if config, err := t.loadCertificate(); err == nil && config != nil && config.Certificates[0].Leaf != nil {
+		return config.Certificates[0].Leaf.NotAfter
+	}
+	return time.Time{}
+}
+
 // checkPortIsFixed returns an error if the port is not known in advance, for commands that print a
 // URL.
 func (s *settings) checkPortIsFixed() error {
@@ -494,7 +503,17 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 		o.KeyFile = filepath.Join(s.Data, "keys")
 	}
 	if !s.isLocal() {
-		o.Senders = map[delivery.Channel]delivery.SendFunc{delivery.Email: s.smtpServer().Send}
+		var mailServer atomic.Int64 // Unix milliseconds; 0: not known
+		server := s.smtpServer()
+		server.Certificate = func(ends time.Time) { mailServer.Store(ends.UnixMilli()) }
+		o.Senders = map[delivery.Channel]delivery.SendFunc{delivery.Email: server.Send}
+		own := s.TLS.certificateEnds()
+		o.CertificateEnds = func() (time.Time, time.Time) {
+			if ends := mailServer.Load(); ends != 0 {
+				return own, time.UnixMilli(ends)
+			}
+			return own, time.Time{}
+		}
 		return o, nil
 	}
 	if o.Site == "" {

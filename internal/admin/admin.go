@@ -50,12 +50,22 @@ type Health struct {
 	Database string // its kind, like SQLite
 	Alarms   []Alarm
 	Jobs     []Job
+	// Latencies are those of the channels and then of the gateways, since the start of the server.
+	Latencies []Latency
+}
+
+// Latency is how long the last messages of a channel or gateway took.
+type Latency struct {
+	Name     string
+	Messages int
+	P50, P95 time.Duration
 }
 
 // Alarm is something that an operator should look at. Its text is that of the key admin.alarm. and Key.
 type Alarm struct {
 	Key  string
 	Time time.Time // since when; zero: not known
+	Ends bool      // Time is when it ends, like a certificate
 }
 
 // Messages reports whether the page Messages says more.

@@ -97,7 +97,7 @@ func (s *Handlers) showPerson(w http.ResponseWriter, r *http.Request, who operat
 	}
 	for _, e := range d.Events {
 		p.Events = append(p.Events, eventRow{
-			ID: e.ID, Kind: e.Event, Reason: e.Reason, At: e.At, Failed: e.Result == "failure",
+			ID: e.ID, Kind: e.Event, Name: kindName(words, e.Event), Reason: e.Reason, At: e.At, Failed: e.Result == "failure",
 		})
 	}
 	view := newView("person", "", p)

@@ -46,6 +46,8 @@ const (
 	RoleChanged     Kind = "account.role_changed"
 	AccountDeleted  Kind = "account.deleted"
 	AccountExported Kind = "account.exported"
+	PeopleExported  Kind = "people.exported"
+	EventsExported  Kind = "events.exported"
 
 	InvitationRevoked   Kind = "invitation.revoked"
 	EmailChangeProposed Kind = "email.change_proposed"
@@ -128,6 +130,8 @@ func Describe() []Description {
 		{GroupsChanged, "the groups of an account were replaced", false},
 		{RoleChanged, "the role of an account on the operators' pages was changed", false},
 		{AccountExported, "all data of an account was exported", false},
+		{PeopleExported, "an operator or auditor downloaded a list of people", false},
+		{EventsExported, "an operator or auditor downloaded security events", false},
 		{AccountDeleted, "an account was deleted", false},
 		{GuessingReported, "the owner got an email: someone with the password enters wrong codes", false},
 		{GuessBudgetExhausted, "new devices of an account need a longer code from now on", false},

@@ -82,6 +82,7 @@ var errorTable = []errorEntry{
 	{err: challenge.ErrLongCodeNeeded, status: 422, text: "problem.longer"},
 	{err: ratelimit.ErrLimited, status: 429, title: "fault.wait.title", text: "fault.wait"},
 	{err: account.ErrEmail, status: 422, text: "problem.email"},
+	{err: account.ErrNumber, status: 422, text: "admin.test.notnumber"},
 	{err: account.ErrGivenName, status: 422, text: "problem.name"},
 	{err: account.ErrFamilyName, status: 422, text: "problem.name"},
 	{err: account.ErrName, status: 422, text: "problem.name"},

@@ -346,6 +346,7 @@ func TestErrorTableCoversEveryError(t *testing.T) {
 			"ErrNotPermitted": account.ErrNotPermitted, "ErrInvited": account.ErrInvited, "ErrTooMany": account.ErrTooMany,
 			"ErrNoInvitation": account.ErrNoInvitation, "ErrChanged": account.ErrChanged, "ErrDisabled": account.ErrDisabled,
 			"ErrEnabled": account.ErrEnabled, "ErrNotFrozen": account.ErrNotFrozen, "ErrLastOperator": account.ErrLastOperator,
+			"ErrNumber": account.ErrNumber,
 		},
 		"../ratelimit": {"ErrLimited": ratelimit.ErrLimited},
 		"../challenge": {"ErrNoAttempt": challenge.ErrNoAttempt, "ErrUnknownMethod": challenge.ErrUnknownMethod,

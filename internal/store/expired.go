@@ -84,10 +84,10 @@ func expired(old Cutoffs) []expiredRows {
 		{query: `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT $2)`, before: old.Ended},
 		{query: `DELETE FROM rate_limit_counters WHERE (kind, subject, window_ms, ends_at) IN
 			(SELECT kind, subject, window_ms, ends_at FROM rate_limit_counters
-				WHERE ends_at < $1 AND kind <> 'site_guesses' LIMIT $2)`, before: old.Ended},
+				WHERE ends_at < $1 AND kind NOT IN ('site_guesses', 'text_budget') LIMIT $2)`, before: old.Ended},
 		{query: `DELETE FROM rate_limit_counters WHERE (kind, subject, window_ms, ends_at) IN
 			(SELECT kind, subject, window_ms, ends_at FROM rate_limit_counters
-				WHERE ends_at < $1 AND kind = 'site_guesses' LIMIT $2)`, before: old.Guesses},
+				WHERE ends_at < $1 AND kind IN ('site_guesses', 'text_budget') LIMIT $2)`, before: old.Guesses},
 		{query: `DELETE FROM guess_budget_entries WHERE id IN (SELECT id FROM guess_budget_entries
 			WHERE created_at < $1 AND kind IN ('send', 'pair') LIMIT $2)`, before: old.Ended},
 		{query: `DELETE FROM guess_budget_entries WHERE id IN (SELECT id FROM guess_budget_entries

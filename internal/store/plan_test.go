@@ -140,6 +140,11 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"LockOperators":   func(d *db) error { return no(d.LockOperators(ctx)) },
 		"DeleteAccount":   func(d *db) error { return d.DeleteAccount(ctx, store.Account{ID: "x1", Email: "x1", Epoch: 1}, at(1)) },
 		"ListInvitations": func(d *db) error { return no(d.ListInvitations(ctx, store.InvitationCursor{}, 5)) },
+		"ListInvited": func(d *db) error {
+			_, _, byEmail := d.ListInvited(ctx, store.AccountFilter{Sort: store.SortEmail, Limit: 5})
+			_, _, byTime := d.ListInvited(ctx, store.AccountFilter{Sort: store.SortCreated, Text: "x", Limit: 5})
+			return errors.Join(byEmail, byTime)
+		},
 		"FindInvitation": func(d *db) error {
 			l := store.EmailLink{TokenHash: []byte("invited"), Purpose: store.LinkInvite, Email: "y"}
 			return errors.Join(d.CreateEmailLink(ctx, l), no(d.FindInvitation(ctx, "y")))

@@ -75,6 +75,9 @@ func (s *Handlers) Routes() []render.Route {
 		s.withTarget("GET /join", s.showJoin),
 		s.withTarget("POST /join", s.handleJoin),
 		s.withTarget("GET /join/done", showNotice(s, joinDone)),
+		s.withTarget("GET /address", s.showAddress),
+		s.withTarget("POST /address", s.handleAddress),
+		s.withTarget("GET /address/done", showNotice(s, addressDone)),
 
 		s.withSession("GET /settings", s.showSettings),
 		s.withSession("POST /settings/later", s.handleDismissRecommendation),

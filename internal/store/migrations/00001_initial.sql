@@ -174,6 +174,7 @@ CREATE INDEX email_links_expires ON email_links (expires_at);
 CREATE INDEX email_links_account ON email_links (account_id, created_at);
 CREATE INDEX email_links_email ON email_links (email, purpose);
 CREATE INDEX email_links_invite ON email_links (created_at, email) WHERE purpose = 'invite';
+CREATE INDEX email_links_invited ON email_links (email) WHERE purpose = 'invite' AND used_at = 0;
 CREATE INDEX email_links_due ON email_links (due_at) WHERE due_at > 0 AND used_at = 0;
 
 -- Kinds of security events and types of actors. A number never changes.
@@ -198,7 +199,8 @@ INSERT INTO audit_terms (id, term) VALUES
 	(58, 'grant.created'), (59, 'grant.ended'), (60, 'authorization_code.reused'), (61, 'user_code.rejected'),
 	(62, 'refresh_token.reused'), (63, 'signing_key.created'), (64, 'backup.restored'), (65, 'events.omitted'),
 	(66, 'account.deleted'), (67, 'account.exported'), (68, 'invitation.revoked'), (69, 'email.change_proposed'),
-	(70, 'account.role_changed'), (71, 'delivery.tested');
+	(70, 'account.role_changed'), (71, 'delivery.tested'),
+	(95, 'people.exported'), (96, 'events.exported');
 
 -- The browsers that security events name.
 CREATE TABLE audit_browsers (
@@ -280,7 +282,7 @@ CREATE TABLE rate_limit_counters (
 	used      BIGINT NOT NULL,
 	PRIMARY KEY (kind, subject, window_ms, ends_at)
 );
-CREATE INDEX rate_limit_counters_ends ON rate_limit_counters (ends_at) WHERE kind <> 'site_guesses';
+CREATE INDEX rate_limit_counters_ends ON rate_limit_counters (ends_at) WHERE kind NOT IN ('site_guesses', 'text_budget');
 
 -- One browser. Its cookie holds a series that stays and a random secret that is replaced with every use.
 CREATE TABLE devices (
