@@ -56,8 +56,8 @@ type Deliverer struct {
 	Events *audit.Log
 	Now    func() time.Time
 	Log    *slog.Logger
-	// Observe is called after each attempt with its result, and how long ago the event was recorded. nil: nothing is.
-	Observe func(webhook string, result Result, waited time.Duration)
+	// Observe is called after each attempt, and with events that are given up. nil: nothing is.
+	Observe func(webhook string, result Result, events int64)
 
 	hooks    []*hook
 	failures *fault.Log // of the database
@@ -359,13 +359,12 @@ func (d *Deliverer) attempt(ctx context.Context, h *hook, e audit.Event) (*failu
 	if err != nil {
 		return nil, fmt.Errorf("webhook: message: %w", err)
 	}
-	now := d.Now()
-	err = h.send(ctx, m, now)
+	err = h.send(ctx, m, d.Now())
 	if err == nil {
-		d.observe(h, Delivered, e, now)
+		d.observe(h, Delivered, 1)
 		return nil, nil
 	}
-	d.observe(h, Failed, e, now)
+	d.observe(h, Failed, 1)
 	f := new(failure)
 	if !errors.As(err, &f) {
 		return nil, err
@@ -375,9 +374,9 @@ func (d *Deliverer) attempt(ctx context.Context, h *hook, e audit.Event) (*failu
 
 var errLost = errors.New("webhook: another server has taken over")
 
-func (d *Deliverer) observe(h *hook, r Result, e audit.Event, now time.Time) {
+func (d *Deliverer) observe(h *hook, r Result, events int64) {
 	if d.Observe != nil {
-		d.Observe(h.Name, r, max(now.Sub(e.At), 0))
+		d.Observe(h.Name, r, events)
 	}
 }
 
@@ -487,11 +486,7 @@ func (d *Deliverer) lose(
 	}
 	d.Log.Error("events of a webhook are given up: to send them again, run twostep webhook replay", "webhook", h.Name,
 		"events", n, "error", why)
-	if d.Observe != nil {
-		for range n {
-			d.Observe(h.Name, GivenUp, 0)
-		}
-	}
+	d.observe(h, GivenUp, n)
 	return nil
 }
 
