@@ -46,6 +46,7 @@ var services = map[string][]string{
 	"internal/account": {"Accounts"}, "internal/device": {"Devices"}, "internal/odds": {"Budgets"}, "internal/grant": {"Grants"}, "internal/client": {"Clients"},
 	"internal/signin": {"SignIns"}, "internal/session": {"Sessions"}, "internal/enroll": {"Enrollments"},
 	"internal/challenge": {"Challenges", "Attempt"}, "internal/directory": {"Directory"},
+	"internal/webhook": {"Deliverer"},
 }
 
 // withoutEvent are the methods of services that write and record no event of their own, and why.
@@ -73,6 +74,8 @@ var withoutEvent = map[string]string{
 	"Enrollments.Cancel": "forgets a factor that was never proven",
 
 	"Devices.RegisterDevice": "part of a new session", "Devices.UseTrust": "part of a new session",
+
+	"Deliverer.Run": "sends events that are recorded", "Deliverer.Deliver": "likewise; what it gives up is an event",
 
 	"Budgets.SpendMail": "counts; whoever calls it records a refusal", "Budgets.Lock": "locks", "Budgets.Refund": "gives back what was counted", "Budgets.Renew": "likewise",
 
@@ -118,6 +121,10 @@ func newWalk(t *testing.T) *walk {
 	o.Database, o.SignUp, o.Operator, o.Logger = w.database, "open", "root", slog.New(slog.DiscardHandler)
 	o.Now = func() time.Time { return *w.now.Load() }
 	o.Methods = append(o.Methods, recovery.New())
+	o.Webhooks = []Webhook{{ // nobody listens there
+		Name: "crm", URL: "http://127.0.0.1:1/", AllowPrivate: true, Events: []string{"webhook.*"},
+		Secrets: []string{"whsec_" + strings.Repeat("A", 32)},
+	}}
 	o.Senders[delivery.Email] = func(_ context.Context, m delivery.Message) error { w.mail <- m.Text; return nil }
 	var err error
 	if w.Server, err = New(t.Context(), o); err != nil {
@@ -614,6 +621,12 @@ var acts = []act{
 			return err
 		}
 	}, []audit.Kind{audit.DeliveryTested}, audit.TypeOperator, nil},
+	{"Deliverer.Test", func(w *walk) func() error { // the receiver cannot be reached
+		return func() error { return w.TestWebhook(w.Context(), "crm") }
+	}, []audit.Kind{audit.WebhookTested}, audit.TypeOperator, ErrWebhookFailed},
+	{"Deliverer.Replay", func(w *walk) func() error {
+		return func() error { _, err := w.ReplayWebhook(w.Context(), "crm", *w.now.Load()); return err }
+	}, []audit.Kind{audit.WebhookReplayed}, audit.TypeOperator, nil},
 	{"Grants.RotateSigningKeys", func(w *walk) func() error {
 		return func() error {
 			_, err := w.grants.RotateSigningKeys(w.Context(), audit.Actor{Type: audit.TypeOperator, ID: w.a.ID}, here)

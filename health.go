@@ -21,7 +21,8 @@ func (s *Server) health(ctx context.Context) admin.Health {
 		}
 	}
 	guessing, err := s.services.Budgets.SiteAlarm(ctx)
-	alarm(check.err != nil || err != nil, "database", time.Time{})
+	hooks, hooksErr := s.webhookAlarms(ctx, check.at)
+	alarm(check.err != nil || err != nil || hooksErr != nil, "database", time.Time{})
 	alarm(guessing, "guessing", time.Time{})
 	clockBehind := check.err == nil && check.latest.Sub(check.at) > maxClockError
 	alarm(clockState(s.clock.Load()) != clockRight || clockBehind, "clock", time.Time{})
@@ -34,6 +35,7 @@ func (s *Server) health(ctx context.Context) admin.Health {
 	}
 	alarm(check.waiting.Count > 0 && check.at.Sub(check.waiting.Oldest) > maxWaiting, "waiting", check.waiting.Oldest)
 	alarm(s.pages.ProxyDetector.Found(), "proxy", time.Time{})
+	h.Alarms = append(h.Alarms, hooks...)
 	for _, j := range s.Jobs() {
 		h.Jobs = append(h.Jobs, admin.Job{
 			Name: j.Name, Runs: j.Runs, Failures: j.Failures, EndedAt: j.EndedAt, Last: j.Last, Longest: j.Longest,

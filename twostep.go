@@ -46,6 +46,7 @@ import (
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
 	"twostep.example/twostep/internal/web"
+	"twostep.example/twostep/internal/webhook"
 )
 
 // Server is a sign-in server. Create one with New. Its methods are safe for concurrent use.
@@ -62,6 +63,7 @@ type Server struct {
 	events    *audit.Log
 	directory *directory.Directory
 	outbox    *outbox.Outbox
+	webhooks  *webhook.Deliverer
 	log       *slog.Logger
 	now       func() time.Time
 	clock     atomic.Int32   // a clockState
@@ -74,8 +76,8 @@ type Server struct {
 	metrics   *metrics.Metrics // nil: off
 }
 
-// New opens the database, updates its schema and starts background work: it sends queued messages and logout tokens,
-// and deletes expired rows. ctx limits only the opening; Close ends the background work.
+// New opens the database, updates its schema and starts background work: it sends queued messages, logout tokens
+// and events of webhooks, and deletes expired rows. ctx limits only the opening; Close ends the background work.
 //
 // New returns an error if an option is missing or not valid, or the key file or the database cannot be opened. It also
 // returns one if the database and the key file do not belong together: one of them is missing, or the keys are others.
@@ -191,6 +193,7 @@ func build(
 	})
 	s := &Server{
 		services: services, options: o, store: db, events: events, outbox: out, log: o.Logger, now: o.Now, metrics: m,
+		webhooks: webhook.New(db, events, o.Webhooks, o.Now, o.Logger),
 	}
 	if !o.NoBackgroundWork && o.machineClock {
 		if err := s.compareClock(ctx, o.Now); err != nil {
@@ -248,6 +251,7 @@ func build(
 	s.stop = stop
 	if !o.NoBackgroundWork {
 		s.work.Go(func() { out.Run(running) })
+		s.work.Go(func() { s.webhooks.Run(running) })
 		for _, j := range s.jobs {
 			s.work.Go(func() { s.repeat(running, j) })
 		}
@@ -360,7 +364,7 @@ func (s *Server) routes(o Options) http.Handler {
 	operators := &admin.Handlers{
 		Accounts: services.Accounts, Sessions: services.Sessions, Challenges: services.Challenges, Grants: s.grants,
 		Devices: services.Devices, Enrollments: services.Enrollments, Directory: s.directory,
-		Outbox: s.outbox, Pages: s.pages, Health: s.health, Settings: adminSettings(o.Settings),
+		Outbox: s.outbox, Webhooks: s.webhooks, Pages: s.pages, Health: s.health, Settings: adminSettings(o.Settings),
 	}
 	routes := slices.Concat(site.Routes(), operators.Routes(), helps.Routes(), s.provider.Routes(), s.hosts.Routes())
 	s.observeRoutes(routes)

@@ -24,6 +24,7 @@ import (
 	"twostep.example/twostep/internal/outbox"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
+	"twostep.example/twostep/internal/webhook"
 )
 
 // Handlers serves the operators' pages of one server.
@@ -36,6 +37,7 @@ type Handlers struct {
 	Directory   *directory.Directory
 	Grants      *grant.Grants
 	Outbox      *outbox.Outbox
+	Webhooks    *webhook.Deliverer
 	Pages       *render.Renderer
 	Health      func(context.Context) Health
 	Settings    []Setting
@@ -53,6 +55,7 @@ type Health struct {
 type Alarm struct {
 	Key  string
 	Time time.Time // since when; zero: not known
+	Name string    // of the webhook that it is about; "": none
 }
 
 // Job is work that the server repeats in the background.

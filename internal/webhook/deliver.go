@@ -470,7 +470,8 @@ func (d *Deliverer) fail(ctx context.Context, h *hook, w store.Webhook, f *failu
 
 // lose gives up n events by change. It records a security event, but at most one a day for each webhook.
 func (d *Deliverer) lose(
-	ctx context.Context, h *hook, why string, n int64, change func(context.Context, *store.DB) error, w store.Webhook,
+	ctx context.Context, h *hook, why string, n int64, change func(context.Context, *store.DB) error,
+	w store.Webhook,
 ) error {
 	ctx, stop := recording(ctx)
 	defer stop()

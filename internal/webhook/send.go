@@ -52,6 +52,12 @@ type failure struct {
 
 func (f *failure) Error() string { return f.text }
 
+// Is makes each failure an ErrNotTaken.
+func (f *failure) Is(target error) bool { return target == ErrNotTaken }
+
+// ErrNotTaken means that the receiver did not take an event. The text of an error that is one says why.
+var ErrNotTaken = errors.New("the receiver did not take the event")
+
 // send makes one attempt. It returns a *failure unless the receiver has answered with a status of 200 to 299. The body
 // of the response is not read.
 func (h *hook) send(ctx context.Context, m message, now time.Time) error {
