@@ -46,8 +46,8 @@ func (s *Server) TestWebhook(ctx context.Context, name string) error {
 	return s.webhooks.Test(ctx, name, s.options.actor())
 }
 
-// ReplayWebhook lets the server that delivers send all events of a webhook since a time again, oldest first and with the
-// same ids, and records that. It returns how many there are, up to 10,000. It returns ErrWebhookNotFound.
+// ReplayWebhook lets the server that delivers send all events of a webhook since a time again, oldest first and with
+// the same ids, and records that. It returns how many there are, up to 10,000. It returns ErrWebhookNotFound.
 func (s *Server) ReplayWebhook(ctx context.Context, name string, since time.Time) (int64, error) {
 	return s.webhooks.Replay(ctx, name, since, s.options.actor())
 }

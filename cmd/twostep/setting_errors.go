@@ -216,8 +216,8 @@ func editDistance(a, b string) int {
 // wrongType says what a key wants instead of a value of another TOML type.
 func wrongType(path []string, got string) string {
 	if path[0] == "webhook" && len(path) < 3 {
-		return strings.Join(path, ".") + " is " + got + ", want a section with a name: write its keys below [webhook.NAME], like " +
-			"[webhook.crm]"
+		return strings.Join(path, ".") + " is " + got + ", want a section with a name: write its keys below " +
+			"[webhook.NAME], like [webhook.crm]"
 	}
 	field, ok := fieldAt(path)
 	for !ok && len(path) > 1 { // a key below one that is no section

@@ -30,7 +30,8 @@ func (c *webhookFlags) run(ctx context.Context, to console, from *settingSources
 	}
 	switch {
 	case len(names) == 0:
-		return usageError{errors.New("there are no webhooks: add one to the configuration file, with its keys below [webhook.NAME]")}
+		return usageError{errors.New("there are no webhooks: add one to the configuration file, with its keys below " +
+			"[webhook.NAME]")}
 	case name != "" && !slices.Contains(names, name):
 		return usageError{fmt.Errorf("there is no webhook %s, want %s", name, orList(names))}
 	case name != "":
@@ -103,7 +104,8 @@ func webhookState(w twostep.WebhookState) string {
 	case w.Gone:
 		return "stopped: it answered 410 Gone; to start it again: twostep webhook test " + w.Name
 	case w.Failures > 0:
-		return fmt.Sprintf("fails since %s (%d attempts, next %s): %s", when(w.FailingSince), w.Failures, when(w.NextAt), w.Failure)
+		return fmt.Sprintf("fails since %s (%d attempts, next %s): %s", when(w.FailingSince), w.Failures, when(w.NextAt),
+			w.Failure)
 	}
 	return "works"
 }

@@ -22,8 +22,8 @@ type webhookTable struct {
 // webhookSecretFlag names the secret of a webhook, as the flags of settings do.
 func webhookSecretFlag(name string) string { return "webhook-" + name + "-secret" }
 
-// readWebhooks returns the webhooks of the file with their secrets, sorted by name, and the errors of those that are not
-// valid. secretErrs are those of the secrets: only what sends needs them.
+// readWebhooks returns the webhooks of the file with their secrets, sorted by name, and the errors of those that are
+// not valid. secretErrs are those of the secrets: only what sends needs them.
 func (s *settingSources) readWebhooks() (list []twostep.Webhook, wrong, secretErrs error) {
 	for _, name := range slices.Sorted(maps.Keys(s.webhooks)) {
 		t := s.webhooks[name]

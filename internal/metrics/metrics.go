@@ -112,8 +112,8 @@ func New(l Labels) *Metrics {
 			Name: "twostep_password_hash_duration_seconds", Help: "Time to compute a password hash, without waiting for it.",
 			Buckets: hashBuckets,
 		}),
-		webhooks: counter("twostep_webhook_events_total", "Attempts to send an event to a webhook: delivered, or failed, which "+
-			"is tried again; and events that were given up.", "webhook", "result"),
+		webhooks: counter("twostep_webhook_events_total", "Attempts to send an event to a webhook: delivered, or failed, "+
+			"which is tried again; and events that were given up.", "webhook", "result"),
 		methods: l.Methods, channels: l.Channels, hooks: l.Webhooks, hookResults: l.WebhookResults,
 	}
 	for _, d := range audit.Describe() {

@@ -88,7 +88,9 @@ type DeferredEvent struct {
 }
 
 // ListDeferredEvents lists the deferred events of a webhook that are due, up to limit.
-func (db *DB) ListDeferredEvents(ctx context.Context, webhook string, now time.Time, limit int) ([]DeferredEvent, error) {
+func (db *DB) ListDeferredEvents(ctx context.Context, webhook string, now time.Time, limit int) (
+	[]DeferredEvent, error,
+) {
 	rows, err := db.read.QueryContext(ctx, `SELECT e.id, e.kind, e.actor_type, e.actor_id, e.account, e.target, e.result,
 			e.reason, e.client, e.sign_in, e.address, e.browser, e.trace, e.occurrences, due.failures, due.failing_since
 		FROM (SELECT event_id, failures, failing_since FROM webhook_deliveries
@@ -109,8 +111,8 @@ func (db *DB) CountDeferredEvents(ctx context.Context, webhook string) (n int64,
 
 // The methods below return ErrNotFound if the webhook has another lease than lease: another server delivers.
 
-// MoveWebhook moves the position of a webhook, and deletes the rows of deliveries before it. It also returns ErrNotFound
-// if the position is not w.Position: a replay has moved it.
+// MoveWebhook moves the position of a webhook, and deletes the rows of deliveries before it. It also returns
+// ErrNotFound if the position is not w.Position: a replay has moved it.
 func (db *DB) MoveWebhook(ctx context.Context, w Webhook, to EventID) error {
 	return db.Tx(ctx, func(tx *DB) error {
 		if err := tx.must(ctx, `UPDATE webhooks SET position = $4 WHERE name = $1 AND lease = $2 AND position = $3`,

@@ -498,7 +498,8 @@ func (d *Deliverer) record(ctx context.Context, tx *store.DB, h *hook, reason st
 	}, audit.Source{})
 }
 
-// Validate returns a *ConfigError if a webhook is not valid or two have one name. If sending is set, each needs a secret.
+// Validate returns a *ConfigError if a webhook is not valid or two have one name. If sending is set, each needs a
+// secret.
 func Validate(configs []Config, sending bool) error {
 	seen := map[string]bool{}
 	for _, c := range configs {

@@ -92,7 +92,8 @@ func (c Config) Check() error {
 	}
 	for _, pattern := range c.Events {
 		if len(kinds([]string{pattern})) == 0 {
-			return wrong("events", "events has %q, which is no kind of event and matches none; docs/audit.md lists them", pattern)
+			return wrong("events", "events has %q, which is no kind of event and matches none; docs/audit.md lists them",
+				pattern)
 		}
 	}
 	return c.checkSecrets()

@@ -215,8 +215,9 @@ func TestDelivery(t *testing.T) {
 		if got[0].body != want || got[0].id() != "evt_"+id {
 			s.Errorf("got %s %s\nwant %s", got[0].id(), got[0].body, want)
 		}
-		if len(strings.Fields(got[0].header.Get("Webhook-Signature"))) != 2 || got[0].header.Get("Content-Type") != "application/json" {
-			s.Errorf("headers: %v", got[0].header)
+		header := got[0].header
+		if len(strings.Fields(header.Get("Webhook-Signature"))) != 2 || header.Get("Content-Type") != "application/json" {
+			s.Errorf("headers: %v", header)
 		}
 		state := s.state(d)
 		if state.Waiting != 0 || !state.DeliveredAt.Equal(s.now) || state.Host != s.server.URL {
@@ -244,7 +245,8 @@ func TestReceiverFails(t *testing.T) {
 			}
 			s.now, waited = s.now.Add(pause), waited+pause
 			got := s.round(d)
-			if got[0].id() != first[0].id() || got[0].header.Get("Webhook-Timestamp") == first[0].header.Get("Webhook-Timestamp") {
+			const at = "Webhook-Timestamp"
+			if got[0].id() != first[0].id() || got[0].header.Get(at) == first[0].header.Get(at) {
 				s.Errorf("attempt %d: %v", n, got[0].header)
 			}
 		}
@@ -340,8 +342,9 @@ func TestPrivateAddresses(t *testing.T) {
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
 	defer server.Close()
 	roots := server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	c := Config{Name: "crm", Secrets: []string{oneSecret}, Events: []string{"*"}}
 	for _, host := range []string{"127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "[::1]", "127.1", "0x7f000001"} {
-		c := Config{Name: "crm", URL: "https://" + host + ":" + port(server.URL), Secrets: []string{oneSecret}, Events: []string{"*"}}
+		c.URL = "https://" + host + ":" + port(server.URL)
 		if host != "localhost" && host != "127.1" && host != "0x7f000001" && c.Check() == nil {
 			t.Errorf("%s: the URL is accepted", c.URL)
 		}
@@ -354,7 +357,7 @@ func TestPrivateAddresses(t *testing.T) {
 			t.Errorf("%s: %v", c.URL, err)
 		}
 	}
-	c := Config{Name: "crm", URL: "https://127.0.0.1:" + port(server.URL), Secrets: []string{oneSecret}, Events: []string{"*"}, AllowPrivate: true}
+	c.URL, c.AllowPrivate = "https://127.0.0.1:"+port(server.URL), true
 	d := newDeliverer(nil, nil, []Config{c}, time.Now, slog.New(slog.DiscardHandler), roots)
 	if err := d.hooks[0].send(t.Context(), message{id: "evt_x", body: []byte("{}")}, time.Now()); err != nil || !reached {
 		t.Errorf("it is allowed: %v, reached: %v", err, reached)
@@ -736,7 +739,9 @@ func TestRun(t *testing.T) {
 
 // A configuration that is wrong is refused, and the error names the field and quotes no secret and no URL.
 func TestCheck(t *testing.T) {
-	good := Config{Name: "crm", URL: "https://crm.example.com/hooks", Secrets: []string{oneSecret}, Events: []string{"session.*"}}
+	good := Config{
+		Name: "crm", URL: "https://crm.example.com/hooks", Secrets: []string{oneSecret}, Events: []string{"session.*"},
+	}
 	if err := Validate([]Config{good}, true); err != nil {
 		t.Fatal(err)
 	}

@@ -14,8 +14,8 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
-// newReceiver returns a server that takes requests of webhooks whose signature is valid with the first secret in a file.
-// It takes them with the library of Standard Webhooks, and appends a line about each to the file NAME.log: the type of
+// newReceiver returns a server that takes requests of webhooks whose signature is valid with the first secret in a
+// file. It verifies them with the library of Standard Webhooks, and appends a line about each to the file NAME.log: the type of
 // the event and how many signatures it has.
 func newReceiver(t *testing.T, secretFile string) *httptest.Server {
 	t.Helper()
