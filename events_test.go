@@ -46,6 +46,7 @@ var services = map[string][]string{
 	"internal/account": {"Accounts"}, "internal/device": {"Devices"}, "internal/odds": {"Budgets"}, "internal/grant": {"Grants"}, "internal/client": {"Clients"},
 	"internal/signin": {"SignIns"}, "internal/session": {"Sessions"}, "internal/enroll": {"Enrollments"},
 	"internal/challenge": {"Challenges", "Attempt"}, "internal/directory": {"Directory"},
+	"internal/webhook": {"Deliverer"},
 }
 
 // withoutEvent are the methods of services that write and record no event of their own, and why.
@@ -58,7 +59,7 @@ var withoutEvent = map[string]string{
 	"Accounts.Refused": "likewise", "Accounts.NotifyOwner": "likewise, and puts a message",
 	"Accounts.SendNotification": "puts a message about a change whose event is recorded",
 	"Accounts.EndTrust":         "part of the change that ends trust",
-	"Accounts.Permit":        "part of the change that an operator makes",
+	"Accounts.Permit":           "part of the change that an operator makes",
 	"Accounts.ChangeBy":         "records the event of the change", "Accounts.SendLinkBy": "records the event that it is given",
 
 	"Sessions.Replace": "part of a change of password or factors", "Sessions.EndOthers": "likewise",
@@ -74,6 +75,8 @@ var withoutEvent = map[string]string{
 	"Enrollments.Cancel": "forgets a factor that was never proven",
 
 	"Devices.RegisterDevice": "part of a new session", "Devices.UseTrust": "part of a new session",
+
+	"Deliverer.Run": "sends events that are recorded", "Deliverer.Deliver": "likewise; what it gives up is an event",
 
 	"Budgets.SpendMail": "counts; whoever calls it records a refusal", "Budgets.Lock": "locks", "Budgets.Refund": "gives back what was counted", "Budgets.Renew": "likewise",
 
@@ -119,6 +122,10 @@ func newWalk(t *testing.T) *walk {
 	o.Database, o.SignUp, o.Operator, o.Logger = w.database, "open", "root", slog.New(slog.DiscardHandler)
 	o.Now = func() time.Time { return *w.now.Load() }
 	o.Methods = append(o.Methods, recovery.New())
+	o.Webhooks = []Webhook{{ // nobody listens there
+		Name: "crm", URL: "http://127.0.0.1:1/", AllowPrivate: true, Events: []string{"webhook.*"},
+		Secrets: []string{"whsec_" + strings.Repeat("A", 32)},
+	}}
 	o.Senders[delivery.Email] = func(_ context.Context, m delivery.Message) error { w.mail <- m.Text; return nil }
 	var err error
 	if w.Server, err = New(t.Context(), o); err != nil {
@@ -633,6 +640,12 @@ var acts = []act{
 			return err
 		}
 	}, []audit.Kind{audit.DeliveryTested}, audit.TypeOperator, nil},
+	{"Deliverer.Test", func(w *walk) func() error { // the receiver cannot be reached
+		return func() error { return w.TestWebhook(w.Context(), "crm") }
+	}, []audit.Kind{audit.WebhookTested}, audit.TypeOperator, ErrWebhookFailed},
+	{"Deliverer.Replay", func(w *walk) func() error {
+		return func() error { _, err := w.ReplayWebhook(w.Context(), "crm", *w.now.Load()); return err }
+	}, []audit.Kind{audit.WebhookReplayed}, audit.TypeOperator, nil},
 	{"Grants.RotateSigningKeys", func(w *walk) func() error {
 		return func() error {
 			_, err := w.grants.RotateSigningKeys(w.Context(), audit.Actor{Type: audit.TypeOperator, ID: w.a.ID}, here)
@@ -863,7 +876,7 @@ func (w *walk) others(before []audit.Event) (kinds []audit.Kind, events []audit.
 }
 
 // elsewhere are the kinds that no act above records, and the tests that look for them.
-var elsewhere = map[audit.Kind]string{audit.EventsOmitted: "TestFlood of internal/audit", audit.ClientRejected: "TestDeniedAppIsRecorded"}
+var elsewhere = map[audit.Kind]string{audit.EventsOmitted: "TestFlood of internal/audit", audit.WebhookFailed: "TestGone of internal/webhook", audit.ClientRejected: "TestDeniedAppIsRecorded"}
 
 // Every kind that the document promises is recorded by an act, or looked for by another test.
 func TestEveryKindIsRecorded(t *testing.T) {

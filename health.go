@@ -38,7 +38,8 @@ func (s *Server) health(ctx context.Context) admin.Health {
 		}
 	}
 	guessing, err := s.services.Budgets.SiteAlarm(ctx)
-	alarm(check.err != nil || err != nil, "database", time.Time{})
+	hooks, hooksErr := s.webhookAlarms(ctx, check.at)
+	alarm(check.err != nil || err != nil || hooksErr != nil, "database", time.Time{})
 	alarm(guessing, "guessing", time.Time{})
 	clockBehind := check.err == nil && check.latest.Sub(check.at) > maxClockError
 	alarm(clockState(s.clock.Load()) != clockRight || clockBehind, "clock", time.Time{})
@@ -64,6 +65,7 @@ func (s *Server) health(ctx context.Context) admin.Health {
 	for _, l := range append(s.outbox.Latencies.List(), s.gateways.List()...) {
 		h.Latencies = append(h.Latencies, admin.Latency{Name: l.ID, Messages: l.Messages, P50: l.P50, P95: l.P95})
 	}
+	h.Alarms = append(h.Alarms, hooks...)
 	for _, j := range s.Jobs() {
 		h.Jobs = append(h.Jobs, admin.Job{
 			Name: j.Name, Runs: j.Runs, Failures: j.Failures, EndedAt: j.EndedAt, Last: j.Last, Longest: j.Longest,

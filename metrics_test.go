@@ -492,7 +492,8 @@ func TestMetricsOfCachedChecks(t *testing.T) {
 		h.metrics.SetSources(metrics.Sources{
 			Jobs: func() []metrics.Job { return nil }, Queue: func() (s fairqueue.Stats) { return s },
 			Expired: func() int64 { return 0 }, Now: h.Server.now,
-			Waiting: func(context.Context) (w metrics.Waiting, err error) { return w, err },
+			Waiting:  func(context.Context) (w metrics.Waiting, err error) { return w, err },
+			Webhooks: func(context.Context) (list map[string]metrics.Backlog, err error) { return list, err },
 		})
 		registry := prometheus.NewRegistry()
 		registry.MustRegister(h.metrics)

@@ -115,6 +115,8 @@ type Options struct {
 	// them (Client ID Metadata Documents), as MCP clients have it. People are asked for consent each time. Default: nil,
 	// off.
 	ClientMetadata *ClientMetadata
+	// Webhooks get security events as signed requests. They need no secrets with NoBackgroundWork.
+	Webhooks []Webhook
 	// NoBackgroundWork turns off background work: messages are not sent, and expired rows are not deleted. Set it in a
 	// second program that opens the database of a running server.
 	NoBackgroundWork bool
@@ -253,7 +255,7 @@ func (o Options) completed() (Options, error) {
 	if err := o.completeTrust(); err != nil {
 		return o, err
 	}
-	if err := checkApps(o.Apps); err != nil {
+	if err := errors.Join(checkApps(o.Apps), o.checkWebhooks()); err != nil {
 		return o, err
 	}
 	o.EmailSecondStep = first(o.EmailSecondStep, "always")

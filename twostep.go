@@ -46,6 +46,7 @@ import (
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
 	"twostep.example/twostep/internal/web"
+	"twostep.example/twostep/internal/webhook"
 )
 
 // Server is a sign-in server. Create one with New. Its methods are safe for concurrent use.
@@ -64,6 +65,7 @@ type Server struct {
 	outbox    *outbox.Outbox
 	gateways  *outbox.Latencies // of text messages
 	diskFull  func(folder string) bool
+	webhooks  *webhook.Deliverer
 	log       *slog.Logger
 	now       func() time.Time
 	clock     atomic.Int32   // a clockState
@@ -76,8 +78,8 @@ type Server struct {
 	metrics   *metrics.Metrics // nil: off
 }
 
-// New opens the database, updates its schema and starts background work: it sends queued messages and logout tokens,
-// and deletes expired rows. ctx limits only the opening; Close ends the background work.
+// New opens the database, updates its schema and starts background work: it sends queued messages, logout tokens
+// and events of webhooks, and deletes expired rows. ctx limits only the opening; Close ends the background work.
 //
 // New returns an error if an option is missing or not valid, or the key file or the database cannot be opened. It also
 // returns one if the database and the key file do not belong together: one of them is missing, or the keys are others.
@@ -195,6 +197,7 @@ func build(
 	s := &Server{
 		services: services, options: o, store: db, events: events, outbox: out, log: o.Logger, now: o.Now, metrics: m,
 		gateways: gateways, diskFull: diskNearlyFull,
+		webhooks: webhook.New(db, events, o.Webhooks, o.Now, o.Logger),
 	}
 	if !o.NoBackgroundWork && o.machineClock {
 		if err := s.compareClock(ctx, o.Now); err != nil {
@@ -252,6 +255,7 @@ func build(
 	s.stop = stop
 	if !o.NoBackgroundWork {
 		s.work.Go(func() { out.Run(running) })
+		s.work.Go(func() { s.webhooks.Run(running) })
 		for _, j := range s.jobs {
 			s.work.Go(func() { s.repeat(running, j) })
 		}
@@ -364,7 +368,7 @@ func (s *Server) routes(o Options) http.Handler {
 	operators := &admin.Handlers{
 		Accounts: services.Accounts, Sessions: services.Sessions, Challenges: services.Challenges, Grants: s.grants,
 		Devices: services.Devices, Enrollments: services.Enrollments, Directory: s.directory,
-		Outbox: s.outbox, Pages: s.pages, Health: s.health, Settings: adminSettings(o.Settings),
+		Outbox: s.outbox, Webhooks: s.webhooks, Pages: s.pages, Health: s.health, Settings: adminSettings(o.Settings),
 	}
 	routes := slices.Concat(site.Routes(), operators.Routes(), helps.Routes(), s.provider.Routes(), s.hosts.Routes())
 	s.observeRoutes(routes)

@@ -74,6 +74,11 @@ type settings struct {
 	Help        helpSettings     `toml:"help" embed:"" prefix:"help-"`
 	AppTables   []appTable       `toml:"app" kong:"-"` // parsed to apps
 
+	WebhookTables map[string]webhookTable `toml:"webhook" kong:"-"` // by name; parsed to webhooks
+
+	webhooks          []twostep.Webhook
+	webhookSecretErrs error // of what sends events
+
 	apps      []twostep.App
 	proxies   []netip.Prefix
 	oddsOneIn int64
@@ -232,6 +237,10 @@ func (s *settings) completeFor(from *settingSources, serve bool) error {
 		check(err)
 	}
 	s.apps = from.apps
+	if s.webhooks, err, s.webhookSecretErrs = from.readWebhooks(); serve {
+		check(s.webhookSecretErrs)
+	}
+	check(err)
 	s.oddsOneIn, err = parseOdds(s.Odds)
 	check(err)
 	s.proxies, err = twostep.ParseProxies(s.Proxies)
@@ -485,6 +494,7 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 		StaySignedIn: s.Session.StaySignedIn,
 		TrustDays:    s.Trust.Days, TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,
 		HelpMenu: s.Help.Menu,
+		Webhooks: s.webhooks,
 		Apps:     s.apps, GuessOddsOneIn: s.oddsOneIn, AuditDays: s.Audit.Days,
 		TrustedProxies: s.proxies, ProxySecret: s.ProxySecret, PrivateClients: s.Intranet, HSTSSubdomains: s.HSTS,
 		OperatorSecondStep: s.Operators.SecondStep, EmailSecondStep: s.Email.SecondStep, EmailPauseAfterReset: s.Email.pauseAfterReset,

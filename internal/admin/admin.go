@@ -25,6 +25,7 @@ import (
 	"twostep.example/twostep/internal/outbox"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
+	"twostep.example/twostep/internal/webhook"
 )
 
 // Handlers serves the operators' pages of one server.
@@ -37,6 +38,7 @@ type Handlers struct {
 	Directory   *directory.Directory
 	Grants      *grant.Grants
 	Outbox      *outbox.Outbox
+	Webhooks    *webhook.Deliverer
 	Pages       *render.Renderer
 	Health      func(context.Context) Health
 	Settings    []Setting
@@ -66,6 +68,7 @@ type Alarm struct {
 	Key  string
 	Time time.Time // since when; zero: not known
 	Ends bool      // Time is when it ends, like a certificate
+	Name string    // of the webhook that it is about; "": none
 }
 
 // Messages reports whether the page Messages says more.

@@ -12,6 +12,7 @@ import (
 	"twostep.example/twostep/internal/outbox"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/webhook"
 )
 
 // maxEntries is how many messages a list shows.
@@ -24,6 +25,7 @@ type deliveryPage struct {
 	Oldest    time.Time
 	Failed    []messageRow
 	Channels  []channelRow
+	Webhooks  []webhook.State
 	Email     string // to which a test goes
 	Number    string // to which a test text message goes
 	Texts     bool   // the site sends text messages
@@ -99,6 +101,9 @@ func (s *Handlers) deliveryView(r *http.Request, who operator) (render.View, err
 				"admin.channel." + strings.ToLower(string(channel)), state.FailedAt.After(state.SentAt), state.SentAt, state.FailedAt,
 			})
 		}
+	}
+	if p.Webhooks, err = s.Webhooks.States(r.Context()); err != nil {
+		return render.View{}, err
 	}
 	if id := r.URL.Query().Get("message"); id != "" && p.MayTest {
 		state, _, err := s.Outbox.State(r.Context(), id)

@@ -25,6 +25,7 @@ import (
 	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/outbox"
 	"twostep.example/twostep/internal/render"
+	"twostep.example/twostep/internal/webhook"
 )
 
 var now = time.Date(2026, 11, 5, 10, 2, 11, 0, time.UTC)
@@ -82,6 +83,9 @@ func stories(lang string) map[string]render.View {
 		"mailcertificate"} {
 		alarms.Alarms = append(alarms.Alarms, Alarm{Key: key, Time: now, Ends: strings.HasSuffix(key, "certificate")})
 	}
+	for _, key := range []string{"webhook", "webhook_lost"} {
+		alarms.Alarms = append(alarms.Alarms, Alarm{Key: key, Time: now, Name: "<script>crm"})
+	}
 	return map[string]render.View{
 		"overview": newView("overview", "admin.overview.title", overviewPage{frame: f, Days: 1, Charts: s.exampleCharts(lang, 1), Health: alarms, Paid: true, Today: "0.80", Month: "12.40",
 			Delivery: latencyRows(words, []Latency{{"email", 200, 300 * time.Millisecond, 4 * time.Second}, {"twilio", 3, 0, time.Minute}}), Waiting: 3, Oldest: now, Refused: 20, More: true}),
@@ -91,7 +95,9 @@ func stories(lang string) map[string]render.View {
 			Facts: []fact{{"target", "<script>"}}}),
 		"delivery": newView("delivery", "admin.delivery.title", deliveryPage{frame: f, Waiting: []messageRow{message}, Count: 1, Oldest: now,
 			Failed: []messageRow{message}, Channels: []channelRow{{"admin.channel.email", true, now, now}}, MayTest: true, Texts: true, Number: "<b>x",
-			TestState: "admin.test.waiting", Reload: "/admin/delivery"}),
+			TestState: "admin.test.waiting", Reload: "/admin/delivery",
+			Webhooks: []webhook.State{{Name: "crm", Host: "https://crm.example.com"}, {Name: "<script>siem", Host: "<b>x", DeliveredAt: now,
+				FailingSince: now, Failures: 3, Failure: "<script>answered 503", Waiting: 7, Oldest: now, Lost: 2, LostAt: now, Gone: true}}}),
 		"keys": newView("keys", "admin.keys.title", keysPage{f, []grant.KeyInfo{{ID: "k", Use: grant.KeyNext}, {Use: grant.KeyRetired}}, true, now}),
 		"people": newView("people", "admin.people.title", peoplePage{frame: f, People: slices.Repeat([]personRow{{directory.Entry{ID: "BO63BHZUKWFSA7LGVCCPWHSJOE",
 			Name: "<script>Jane", Email: "jane.doe@example.com", State: directory.StateFrozen, LastSignInAt: now}, "role.helpdesk", "/admin/people/BO63BHZUKWFSA7LGVCCPWHSJOE?from=q%3Djane"}}, peoplePerPage),

@@ -79,6 +79,9 @@ const (
 
 	SigningKeyCreated Kind = "signing_key.created"
 	DeliveryTested    Kind = "delivery.tested"
+	WebhookTested     Kind = "webhook.tested"
+	WebhookReplayed   Kind = "webhook.replayed"
+	WebhookFailed     Kind = "webhook.failed"
 	BackupRestored    Kind = "backup.restored"
 	EventsOmitted     Kind = "events.omitted"
 )
@@ -156,6 +159,9 @@ func Describe() []Description {
 		{TokenReused, "a refresh token was used twice, so its grant was ended", false},
 		{SigningKeyCreated, "a new signing key was created", false},
 		{DeliveryTested, "an operator sent a test message", false},
+		{WebhookTested, "an operator sent a test event to a webhook", false},
+		{WebhookReplayed, "an operator let events be sent to a webhook again", false},
+		{WebhookFailed, "events to a webhook are given up, or its receiver wants no more (410 Gone)", false},
 		{BackupRestored, "everything valid before was made invalid after a restore", false},
 		{EventsOmitted, "more of the same in this hour are counted here, and not recorded one by one", false},
 	}

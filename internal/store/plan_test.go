@@ -21,6 +21,8 @@ import (
 // fullReads are the statements that may read a whole table, by method and table, and why.
 var fullReads = map[string]string{
 	"ListClients clients":             "the operator's list: there are as many rows as registered clients",
+	"ListWebhookEvents audit_terms":   "the kinds of events: as many rows as there are kinds",
+	"CountWebhookEvents audit_terms":  "likewise",
 	"ListSigningKeys signing_keys":    "a handful of rows: one more each 90 days",
 	"CountAccounts accounts":          "only after unknown devices have used up a year's budget of guesses",
 	"RenewAllGuessBudgets accounts":   "once after a restore, for every account",
@@ -39,7 +41,7 @@ var fullReads = map[string]string{
 var smallIndexes = []string{
 	"grants_logout_pending", "outbox_messages_due", "outbox_messages_unknown", "outbox_messages_waiting_expires",
 	"outbox_messages_failed", "outbox_messages_urgent", "outbox_messages_others", "outbox_messages_claimed", "accounts_disabled",
-	"accounts_frozen", "accounts_role",
+	"accounts_frozen", "accounts_role", "webhook_deliveries_failed",
 }
 
 // noTables are names in SQLite's plans that are not tables.
@@ -164,7 +166,33 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 			}
 			return err
 		},
-		"CountAuditEvents":    func(d *db) error { return no(d.CountAuditEvents(ctx, "x1", at(1), at(2))) },
+		"CountAuditEvents": func(d *db) error { return no(d.CountAuditEvents(ctx, "x1", at(1), at(2))) },
+		"CreateWebhook":    func(d *db) error { return d.CreateWebhook(ctx, "y", 1) },
+		"GetWebhook":       func(d *db) error { return no(d.GetWebhook(ctx, "x1")) },
+		"ClaimWebhook":     func(d *db) error { return d.ClaimWebhook(ctx, "x1", "x1", "y") },
+		"ListWebhookEvents": func(d *db) error {
+			return no(d.ListWebhookEvents(ctx, store.WebhookEvents{Webhook: "x1", From: 1, Until: 9, Kinds: "x1,x2", Limit: 9}))
+		},
+		"CountWebhookEvents": func(d *db) error {
+			return no(d.CountWebhookEvents(ctx, store.WebhookEvents{Webhook: "x1", From: 1, Until: 9, Kinds: "x1,x2", Limit: 9}))
+		},
+		"ListDeferredEvents": func(d *db) error { return no(d.ListDeferredEvents(ctx, "x1", at(9), 9)) },
+		"CountDeferredEvents": func(d *db) error {
+			_, _, err := d.CountDeferredEvents(ctx, "x1")
+			return err
+		},
+		"MoveWebhook": func(d *db) error {
+			return d.MoveWebhook(ctx, store.Webhook{Name: "x1", Lease: "x1", Position: 1}, 9)
+		},
+		"FinishDelivery": func(d *db) error { return d.FinishDelivery(ctx, "x1", "x1", 9, at(1)) },
+		"FailWebhook":    func(d *db) error { return d.FailWebhook(ctx, "x1", "x1", "why", true, at(1), at(2)) },
+		"DeferDelivery":  func(d *db) error { return d.DeferDelivery(ctx, "x1", "x1", 9, at(1), at(2)) },
+		"LoseEvents": func(d *db) error {
+			return d.LoseEvents(ctx, store.Webhook{Name: "x1", Lease: "x1", Position: 1}, 9, 3, at(1))
+		},
+		"LoseDeferred":        func(d *db) error { return d.LoseDeferred(ctx, "x1", "x1", 1, at(1)) },
+		"ResumeWebhook":       func(d *db) error { return d.ResumeWebhook(ctx, "x1") },
+		"ReplayWebhook":       func(d *db) error { return d.ReplayWebhook(ctx, "x1", 1) },
 		"GetAuditEvent":       func(d *db) error { return no(d.GetAuditEvent(ctx, 1)) },
 		"SetMessageFailure":   func(d *db) error { return d.SetMessageFailure(ctx, "x1", x) },
 		"ListWaitingMessages": func(d *db) error { return no(d.ListWaitingMessages(ctx, 5)) },
@@ -633,6 +661,7 @@ func fill(t *testing.T, raw *sql.DB, url string) {
 		"guess_budget_entries.kind":   "CASE n % 3 WHEN 0 THEN 'send' WHEN 1 THEN 'guess' ELSE 'proof' END",
 		"id_token_sent":               "FALSE",
 		"failed":                      "FALSE",
+		"gone":                        "FALSE",
 		"audit_terms.id":              "1000 + n", // the migration has inserted others
 		"audit_events.kind":           "1000 + n",
 		"audit_events.actor_type":     "1000 + n",

@@ -27,6 +27,7 @@ var unshown = []audit.Kind{
 	audit.ClientRejected, audit.RegistrationTokenCreated, audit.RegistrationTokensEnded, audit.SiteAlarmRaised,
 	audit.SiteAlarmCleared, audit.SigningKeyCreated, audit.DeliveryTested, audit.PeopleExported, audit.EventsExported,
 	audit.BackupRestored,
+	audit.WebhookTested, audit.WebhookReplayed, audit.WebhookFailed,
 }
 
 // shown returns the kinds that the history shows. The text key of each is "history." and the kind.

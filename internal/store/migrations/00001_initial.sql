@@ -200,7 +200,8 @@ INSERT INTO audit_terms (id, term) VALUES
 	(62, 'refresh_token.reused'), (63, 'signing_key.created'), (64, 'backup.restored'), (65, 'events.omitted'),
 	(66, 'account.deleted'), (67, 'account.exported'), (68, 'invitation.revoked'), (69, 'email.change_proposed'),
 	(70, 'account.role_changed'), (71, 'delivery.tested'),
-	(95, 'people.exported'), (96, 'events.exported');
+	(95, 'people.exported'), (96, 'events.exported'),
+	(80, 'webhook.tested'), (81, 'webhook.replayed'), (82, 'webhook.failed');
 
 -- The browsers that security events name.
 CREATE TABLE audit_browsers (
@@ -249,6 +250,32 @@ CREATE TABLE audit_counters (
 	PRIMARY KEY (scope, ends_at)
 );
 CREATE INDEX audit_counters_ends ON audit_counters (ends_at);
+
+-- How far the security events were delivered to each webhook of the configuration.
+CREATE TABLE webhooks (
+	name          TEXT PRIMARY KEY,
+	position      BIGINT NOT NULL,                  -- an event with a smaller id is delivered, not for it, or in webhook_deliveries
+	lease         TEXT NOT NULL,                    -- random, changed by the server that delivers; '': none does
+	failures      BIGINT NOT NULL,                  -- failed attempts since the last delivery
+	failing_since BIGINT NOT NULL,                  -- the first of them
+	failure       TEXT NOT NULL,                    -- why the last of them failed
+	due_at        BIGINT NOT NULL,                  -- no attempt before
+	gone          BOOLEAN NOT NULL,                 -- the receiver wants no more (status 410)
+	delivered_at  BIGINT NOT NULL,                  -- the last delivery
+	lost          BIGINT NOT NULL,                  -- events that were given up since the last replay
+	lost_at       BIGINT NOT NULL                   -- when the last of them was
+);
+
+-- Events after the position of a webhook that were delivered, and events that failed while others were delivered.
+CREATE TABLE webhook_deliveries (
+	webhook       TEXT NOT NULL REFERENCES webhooks (name) ON DELETE CASCADE,
+	event_id      BIGINT NOT NULL,                  -- of audit_events
+	failures      BIGINT NOT NULL,                  -- failed attempts; 0: it is delivered
+	failing_since BIGINT NOT NULL,
+	due_at        BIGINT NOT NULL,
+	PRIMARY KEY (webhook, event_id)
+);
+CREATE INDEX webhook_deliveries_failed ON webhook_deliveries (webhook, due_at) WHERE failures > 0;
 
 -- What an account has enrolled: an authenticator app, a phone number, a set of recovery codes.
 CREATE TABLE factors (
