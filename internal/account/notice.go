@@ -26,6 +26,7 @@ type Notification struct {
 	Until     time.Time // how long the account is frozen, with the templates that say so
 	UndoToken string    // token of the link that undoes the change; "" if there is none
 	Who       string    // the operator who made the change, with the templates that say so
+	More      string    // more about the change, with the templates that say so
 }
 
 // NotifyOwner records the event of n and sends the notification.
@@ -43,7 +44,7 @@ func (a *Accounts) SendNotification(ctx context.Context, tx *store.DB, n Notific
 	w := i18n.ForTag(from.Language)
 	say := func(part string) string {
 		return w.Translate("mail."+n.Template+"."+part, "Site", a.Settings.Site, "URL", a.Settings.PublicURL,
-			"Token", n.UndoToken, "What", n.Detail, "Who", n.Who, "Count", n.Remaining,
+			"Token", n.UndoToken, "What", n.Detail, "More", n.More, "Who", n.Who, "Count", n.Remaining,
 			"When", w.FormatTime(now.In(a.Settings.Location)),
 			"Until", w.FormatTime(n.Until.In(a.Settings.Location)),
 			"Address", origin.DescribeAddress(from.AddressString(), from.Language),
@@ -57,4 +58,23 @@ func (a *Accounts) SendNotification(ctx context.Context, tx *store.DB, n Notific
 		m.To = n.Account.Email
 	}
 	return a.Enqueue(ctx, tx, m, now.Add(NotificationTTL))
+}
+
+// NotifyOperators records the event of n, a change of the site that concerns no other account, and sends the notification
+// to all active operators: whoever has got hold of the session of one cannot make the change in silence.
+func (a *Accounts) NotifyOperators(ctx context.Context, tx *store.DB, by By, n Notification) error {
+	n.Event.Actor, n.Who = by.Actor, by.Who()
+	if err := a.Event(ctx, tx, n.Event, by.From); err != nil {
+		return err
+	}
+	emails, err := tx.ListOperatorEmails(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n.To = range emails {
+		if err := a.SendNotification(ctx, tx, n, by.From); err != nil {
+			return err
+		}
+	}
+	return nil
 }
