@@ -83,7 +83,7 @@ var (
 
 // Routes returns the routes of the operators' pages.
 func (s *Handlers) Routes() []render.Route {
-	return append(s.actionRoutes(),
+	return append(append(s.actionRoutes(), s.appRoutes()...),
 		s.withRole("GET /admin", anyRole, s.showOverview),
 		s.withRole("GET /admin/people", anyRole, s.showPeople),
 		s.withRole("GET /admin/people.csv", exporters, s.exportPeople),
@@ -185,6 +185,7 @@ func (f frame) Links() []navLink {
 	}{
 		{"overview", "/admin", anyRole},
 		{"people", "/admin/people", anyRole},
+		{"apps", "/admin/apps", exporters},
 		{"audit", "/admin/audit", anyRole},
 		{"delivery", "/admin/delivery", anyRole},
 		{"keys", "/admin/keys", exporters},
@@ -204,7 +205,10 @@ type navLink struct {
 }
 
 // notices are what the query done of a page may say.
-var notices = []string{"test", "rotated", "waits", "over", "invited", "resent", "revoked"}
+var notices = []string{
+	"test", "rotated", "waits", "over", "invited", "resent", "revoked", "app-added", "app-changed",
+	"app-rotated", "app-ended", "app-removed",
+}
 
 // frame returns the frame of a page. here is the name of its part.
 func (o operator) frame(r *http.Request, here string) frame {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"maps"
 	"math"
 	"net/http/httptest"
 	"os"
@@ -83,7 +84,7 @@ func stories(lang string) map[string]render.View {
 	for _, key := range []string{"guessing", "proxy", "clock", "database", "mail", "sms", "waiting"} {
 		alarms.Alarms = append(alarms.Alarms, Alarm{key, now})
 	}
-	return map[string]render.View{
+	views := map[string]render.View{
 		"overview":    newView("overview", "admin.overview.title", overviewPage{frame: f, Days: 1, Charts: s.exampleCharts(lang, 1), Health: alarms, Waiting: 3, Oldest: now, Refused: 20, More: true}),
 		"overview-30": newView("overview", "admin.overview.title", overviewPage{frame: f, Days: 30, Charts: s.exampleCharts(lang, 30)}),
 		"audit":       newView("audit", "admin.audit.title", events),
@@ -107,6 +108,8 @@ func stories(lang string) map[string]render.View {
 		"invite-preview": newView("invite", "admin.invite.title", invitePage{frame: f, Text: "<script>", Preview: []account.NewAccount{{Email: "a@example.com", Name: "<b>x"}}}),
 		"settings":       newView("settings", "admin.settings.title", settingsPage{f, sectionsOf([]Setting{{"site", "<b>x", "a:1"}, {"smtp.host", "", ""}})}),
 	}
+	maps.Copy(views, appStories(f))
+	return views
 }
 
 // examplePerson has something of everything.
@@ -131,7 +134,7 @@ func examplePerson(f frame) personPage {
 }
 
 // textKey is the key of a text that is shown instead of the text.
-var textKey = regexp.MustCompile(`\badmin\.[a-z_]+\.[a-z]+`)
+var textKey = regexp.MustCompile(`\b(admin|app)\.[a-z_]+\.[a-z]+`)
 
 // Every page is complete in both languages, prints no input as markup, has no inline style, and weighs at most 15 KB with
 // its style.
