@@ -50,7 +50,7 @@ func (s *Handlers) handleRotateApp(w http.ResponseWriter, r *http.Request, who o
 	if err != nil {
 		return err
 	}
-	secret, err := s.clients().RotateSecret(r.Context(), s.by(r, who), a.ID, form["keep"] != "", form["version"])
+	secret, err := s.clients().RotateSecret(r.Context(), s.by(r, who), a.ID, form["keep"] != "", formVersion(form))
 	if isAppOver(err) {
 		return redirect(w, r, "/admin/apps/"+a.ID+"?done=over")
 	}
@@ -87,7 +87,7 @@ func (s *Handlers) handleEndOldSecret(w http.ResponseWriter, r *http.Request, wh
 		return err
 	}
 	done := "app-ended"
-	if err := s.clients().EndOldSecrets(r.Context(), s.by(r, who), a.ID, form["version"]); isAppOver(err) {
+	if err := s.clients().EndOldSecrets(r.Context(), s.by(r, who), a.ID, formVersion(form)); isAppOver(err) {
 		done = "over"
 	} else if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -253,7 +254,7 @@ func (s *Handlers) handleEditApp(w http.ResponseWriter, r *http.Request, who ope
 	change := appChange(form, cl)
 	secret, err := change.Apply(&cl)
 	if err == nil {
-		err = s.clients().Update(r.Context(), s.by(r, who), cl, form["version"])
+		err = s.clients().Update(r.Context(), s.by(r, who), cl, formVersion(form))
 	}
 	if isAppOver(err) {
 		return redirect(w, r, "/admin/apps/"+a.ID+"?done=over")
@@ -265,6 +266,9 @@ func (s *Handlers) handleEditApp(w http.ResponseWriter, r *http.Request, who ope
 	}
 	return s.afterApp(w, r, who, cl, secret, "app-changed")
 }
+
+// formVersion returns the version of the app that a form changes. A form without one changes nothing.
+func formVersion(form render.FormValues) string { return cmp.Or(form["version"], "none") }
 
 // isAppOver reports whether a change failed because somebody else was faster.
 func isAppOver(err error) bool {
