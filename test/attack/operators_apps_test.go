@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"twostep.example/twostep"
 	"twostep.example/twostep/internal/admin"
@@ -347,4 +348,36 @@ func TestListOfApps(t *testing.T) {
 		h.wantRedirect(h.post(b, "/admin/apps/"+robot+"/remove", ""), "/admin/apps?done=app-removed")
 		h.wantStatus(h.post(b, "/admin/apps/"+robot+"/remove", ""), http.StatusNotFound)
 	})
+}
+
+// An app that is in use looks unused, so that it is removed: the page says when somebody last came in through the proxy, or
+// when a token was last renewed.
+func TestAppPagesSayWhenAnAppWasLastUsed(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
+		b := h.withRole(twostep.RoleOperator)
+		used := func(app string) bool {
+			h.T.Helper()
+			return !strings.Contains(h.wantStatus(b.Get("/admin/apps/"+app), http.StatusOK).Body, "Not used yet")
+		}
+		_, secret := h.addNews(func(*twostep.App) {})
+		if used("wiki") || used("news") {
+			h.T.Error("an app is used before anybody has used it")
+		}
+		person := h.annaSignedIn()
+		h.wantStatus(h.proxiedUser(person).open(wiki, "/"), http.StatusOK)
+		tokens := h.tokensOf(person, secret)
+		if !used("wiki") || !used("news") || used("payroll") {
+			h.T.Errorf("used: wiki %v, news %v, payroll %v", used("wiki"), used("news"), used("payroll"))
+		}
+		page := func() string { return b.Get("/admin/apps?q=news").Body }
+		before := page()
+		h.Turn(3 * time.Minute)
+		if got := h.refresh(tokens.text("refresh_token"), "news", secret); got.status != http.StatusOK {
+			h.T.Fatal(got)
+		}
+		if page() == before {
+			h.T.Error("a renewed token is no use")
+		}
+	}, behindProxy)
 }
