@@ -53,7 +53,7 @@ func (s *Server) CreateApp(ctx context.Context, a App) error {
 }
 
 // UpdateApp replaces the app in the database with the client ID of a. It returns ErrAppNotFound if there is none,
-// ErrAppReadOnly if it is one of Options.Apps, or an *AppError.
+// ErrAppReadOnly if it is one of Options.Apps, ErrAppChanged, or an *AppError. It does nothing if nothing is changed.
 func (s *Server) UpdateApp(ctx context.Context, a App) error {
 	return s.clients.Update(ctx, s.by(By{}), a, "")
 }

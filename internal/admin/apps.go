@@ -210,10 +210,22 @@ func (s *Handlers) showApp(w http.ResponseWriter, r *http.Request, who operator)
 	if err != nil {
 		return err
 	}
-	p.Rejections = list[:min(len(list), rejectionsShown)]
+	for _, one := range list[:min(len(list), rejectionsShown)] {
+		one.Reason, one.Remedy = shorten(one.Reason), shorten(one.Remedy) // they name all redirect URLs
+		p.Rejections = append(p.Rejections, one)
+	}
 	view := newView("app", "", p)
 	view.TitleText = a.DisplayName()
 	return s.Pages.Render(w, r, view)
+}
+
+// shorten returns the beginning of a long text.
+func shorten(text string) string {
+	const longest = 300
+	if runes := []rune(text); len(runes) > longest {
+		return string(runes[:longest]) + "…"
+	}
+	return text
 }
 
 type appPeoplePage struct {

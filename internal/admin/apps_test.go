@@ -40,7 +40,8 @@ func appStories(f frame) map[string]render.View {
 			page.Fields = append(page.Fields, v)
 		}
 	}
-	page.Rejections = slices.Repeat([]client.Rejection{{Reason: "the redirect_uri is not registered: <b>x", Remedy: "twostep app set", Requests: 3, LastAt: now}}, rejectionsShown)
+	page.Rejections = slices.Repeat([]client.Rejection{{Reason: shorten("<b>x" + strings.Repeat("the redirect_uri is not registered ", 99)),
+		Remedy: shorten(strings.Repeat("twostep app set ", 99)), Requests: 3, LastAt: now}}, rejectionsShown)
 	few := a.Client
 	few.RedirectURIs = few.RedirectURIs[:3]
 	people := slices.Repeat([]client.Person{{AccountID: "BO63BHZUKWFSA7LGVCCPWHSJOE", Email: "jane.doe@example.com", Name: "<script>Jane", LastAt: now}}, peoplePerPage)

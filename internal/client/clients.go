@@ -272,9 +272,9 @@ func notification(kind audit.Kind, template string, cl Client) account.Notificat
 	}
 }
 
-// fullName returns the name with the id.
+// fullName returns the name with the id. Of an app that registered itself it is the id: it chose the name.
 func (c Client) fullName() string {
-	if c.Name == "" || c.Name == c.ID {
+	if c.Name == "" || c.Name == c.ID || c.SelfRegistered {
 		return c.ID
 	}
 	return c.Name + " (" + c.ID + ")"
@@ -308,7 +308,7 @@ func (c Client) Version() string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// Update replaces the registration of a client. was is the version that is replaced, "" for any. It returns ErrNotFound
+// Update replaces the registration of a client. It does nothing if the client has this registration already. was is the version that is replaced, "" for any. It returns ErrNotFound
 // if there is no client with the id, ErrChanged if it has another version, ErrReadOnly if it is one of the settings, and a
 // *ValidationError if the registration is invalid.
 func (c *Clients) Update(ctx context.Context, by account.By, cl Client, was string) error {
