@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -427,7 +426,7 @@ func changedFields(a, b Client) (names []string) {
 	all := maps.Clone(of[0])
 	maps.Copy(all, of[1])
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if !bytes.Equal(of[0][name], of[1][name]) {
+		if string(of[0][name]) != string(of[1][name]) {
 			names = append(names, name)
 		}
 	}

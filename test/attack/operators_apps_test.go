@@ -300,7 +300,8 @@ func TestRolesLimitWhatIsDoneToApps(t *testing.T) {
 	})
 }
 
-// The list of apps has all, a page at a time, and those that match, and says which have registered themselves.
+// An app that has registered itself looks like one of the operator, or one that is in use like one that nobody uses. The
+// list has all apps, a page at a time, and those that match.
 func TestListOfApps(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(h *server) {
@@ -348,12 +349,11 @@ func TestListOfApps(t *testing.T) {
 		h.wantRedirect(h.post(b, "/admin/apps/"+robot+"/remove", ""), "/admin/apps?done=app-removed")
 		h.wantStatus(h.post(b, "/admin/apps/"+robot+"/remove", ""), http.StatusNotFound)
 	})
+	checkLastUses(t)
 }
 
-// An app that is in use looks unused, so that it is removed: the page says when somebody last came in through the proxy, or
-// when a token was last renewed.
-func TestAppPagesSayWhenAnAppWasLastUsed(t *testing.T) {
-	t.Parallel()
+// checkLastUses checks that the pages say when somebody last came in through the proxy, or a token was last renewed.
+func checkLastUses(t *testing.T) {
 	eachDatabase(t, func(h *server) {
 		b := h.withRole(twostep.RoleOperator)
 		used := func(app string) bool {

@@ -49,7 +49,7 @@ var operators = []mutation{
 	{test: "TestAppPagesCheckWhatTheCommandChecks", what: "two apps have one host", edits: []edit{
 		{"internal/client/clients.go", "if err := cl.CheckConflict(other); err != nil && other.ID != cl.ID {", "if err := cl.CheckConflict(other); err != nil && other.ID == \"\" {"},
 	}},
-	{test: "TestAppPagesSayWhenAnAppWasLastUsed", what: "the use of a host is not noted", edits: []edit{
+	{test: "TestListOfApps", what: "the use of a host is not noted", edits: []edit{
 		{"internal/forwardauth/decision.go", "		a.Grants.Clients.RecordUse(cl.ID)", "		//"},
 		{"internal/grant/token.go", "	g.Clients.RecordUse(grant.ClientID)", "	//"},
 	}},
