@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,7 +95,9 @@ func TestChangesOfOneVersion(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = db.Close() })
-		c := client.Clients{Store: db, Now: time.Now, Accounts: &account.Accounts{Store: db, Now: time.Now, NotifyOutbox: func() {}}}
+		var calls atomic.Int64 // events of one millisecond have no order
+		clock := func() time.Time { return time.Unix(1_700_000_000+calls.Add(1), 0) }
+		c := client.Clients{Store: db, Now: clock, Accounts: &account.Accounts{Store: db, Now: clock, NotifyOutbox: func() {}}}
 		by := account.By{Actor: audit.Actor{Type: audit.TypeOperator, ID: "BOSS"}}
 		wiki := client.Client{ID: "wiki", Hosts: []string{"wiki.example.com"}}
 		if err := c.Create(t.Context(), by, wiki); err != nil {
