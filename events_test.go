@@ -53,6 +53,7 @@ var services = map[string][]string{
 var withoutEvent = map[string]string{
 	"Clients.Get":                  "reads: the test goes by names, and Sessions.Get writes",
 	"Clients.RecordRejection":      "counts, for the operator",
+	"Clients.RecordUses":           "notes when apps were used last",
 	"Grants.ListAuthorizedClients": "reads, by Clients.Get", "Directory.Describe": "likewise",
 	"Grants.ResolveReturnTarget": "reads, by Clients.Get",
 	"Accounts.Audit":             "it is what records", "Accounts.Event": "it records what it is given", "Accounts.Failure": "likewise",
@@ -680,6 +681,12 @@ var acts = []act{
 		w.wiki()
 		return func() error { _, err := w.RotateAppSecret(w.Context(), "wiki", true); return err }
 	}, []audit.Kind{audit.ClientSecretRotated}, audit.TypeOperator, nil},
+	{"Clients.EndOldSecrets", func(w *walk) func() error {
+		w.wiki()
+		_, err := w.RotateAppSecret(w.Context(), "wiki", true)
+		w.must(err)
+		return func() error { return w.EndOldAppSecrets(w.Context(), "wiki") }
+	}, []audit.Kind{audit.ClientUpdated}, audit.TypeOperator, nil},
 	{"Clients.Delete", func(w *walk) func() error {
 		w.wiki()
 		return func() error { return w.DeleteApp(w.Context(), "wiki") }

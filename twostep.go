@@ -292,6 +292,10 @@ func (s *Server) backgroundJobs() []*job {
 			failing: "the last sign-ins of accounts cannot be noted", working: "the last sign-ins of accounts are noted again",
 		},
 		{
+			name: "app_uses", interval: client.UseInterval, timeout: requestTime, run: s.clients.RecordUses,
+			failing: "the last use of apps cannot be noted", working: "the last use of apps is noted again",
+		},
+		{
 			name: "clock", interval: clockInterval, retry: clockRetry, timeout: requestTime, run: s.watchDatabase,
 			soon:    s.clockIsWrong,
 			failing: "the clock cannot be compared, and lost changes cannot be noticed",
@@ -338,6 +342,7 @@ func (s *Server) Close() error {
 	ctx, stop := context.WithTimeout(context.Background(), requestTime)
 	defer stop()
 	_, _ = s.services.Sessions.RecordUses(ctx) // it has logged the error
+	_, _ = s.clients.RecordUses(ctx)           // the last minute is lost
 	return s.store.Close()
 }
 

@@ -102,7 +102,7 @@ var (
 
 // Routes returns the routes of the operators' pages.
 func (s *Handlers) Routes() []render.Route {
-	return append(s.actionRoutes(),
+	return append(append(s.actionRoutes(), s.appRoutes()...),
 		s.withRole("GET /admin", anyRole, s.showOverview),
 		s.withRole("GET /admin/people", anyRole, s.showPeople),
 		s.withRole("GET /admin/people.csv", exporters, s.exportPeople),
@@ -207,6 +207,7 @@ func (f frame) Links() []navLink {
 	}{
 		{"overview", "/admin", anyRole},
 		{"people", "/admin/people", anyRole},
+		{"apps", "/admin/apps", exporters},
 		{"audit", "/admin/audit", anyRole},
 		{"delivery", "/admin/delivery", anyRole},
 		{"keys", "/admin/keys", exporters},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"maps"
 	"math"
 	"net/http/httptest"
 	"os"
@@ -86,7 +87,7 @@ func stories(lang string) map[string]render.View {
 	for _, key := range []string{"webhook", "webhook_lost"} {
 		alarms.Alarms = append(alarms.Alarms, Alarm{Key: key, Time: now, Name: "<script>crm"})
 	}
-	return map[string]render.View{
+	views := map[string]render.View{
 		"overview": newView("overview", "admin.overview.title", overviewPage{frame: f, Days: 1, Charts: s.exampleCharts(lang, 1), Health: alarms, Paid: true, Today: "0.80", Month: "12.40",
 			Delivery: latencyRows(words, []Latency{{"email", 200, 300 * time.Millisecond, 4 * time.Second}, {"twilio", 3, 0, time.Minute}}), Waiting: 3, Oldest: now, Refused: 20, More: true}),
 		"overview-30": newView("overview", "admin.overview.title", overviewPage{frame: f, Days: 30, Charts: s.exampleCharts(lang, 30)}),
@@ -114,6 +115,8 @@ func stories(lang string) map[string]render.View {
 		"invite-preview": newView("invite", "admin.invite.title", invitePage{frame: f, Text: "<script>", Preview: []previewRow{{account.NewAccount{Email: "a@example.com", Name: "<b>x"}, true}}}),
 		"settings":       newView("settings", "admin.settings.title", settingsPage{f, sectionsOf([]Setting{{"site", "<b>x", "a:1"}, {"smtp.host", "", ""}})}),
 	}
+	maps.Copy(views, appStories(f))
+	return views
 }
 
 // examplePerson has something of everything.
@@ -138,7 +141,7 @@ func examplePerson(f frame) personPage {
 }
 
 // textKey is the key of a text that is shown instead of the text.
-var textKey = regexp.MustCompile(`\badmin\.[a-z_]+\.[a-z]+`)
+var textKey = regexp.MustCompile(`\b(admin|app)\.[a-z_]+\.[a-z]+`)
 
 // Every page is complete in both languages, prints no input as markup, has no inline style, and weighs at most 15 KB with
 // its style.

@@ -99,7 +99,7 @@ func TestChanged(t *testing.T) {
 		{"a token removed", func(db *store.DB, id string) error { return db.DeleteToken(ctx, []byte(id)) }, grant},
 		{"a client more", func(db *store.DB, id string) error { return db.CreateClient(ctx, store.Client{ID: id}) },
 			clients},
-		{"a client changed", func(db *store.DB, id string) error { return db.UpdateClient(ctx, "app", "{}") }, clients},
+		{"a client changed", func(db *store.DB, id string) error { return db.UpdateClient(ctx, "app", "", "{}") }, clients},
 		{"a client less", func(db *store.DB, id string) error { return db.DeleteClient(ctx, "app") }, clients},
 		{"a restore", func(db *store.DB, id string) error { return db.RevokeAll(ctx, "why", at(9)) }, all},
 	}

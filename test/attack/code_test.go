@@ -171,6 +171,10 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 			"internal/device/operator.go ForgetBy", "internal/enroll/operator.go removeBy", "internal/session/operator.go EndAllBy",
 			"internal/session/operator.go EndBy",
 		},
+		// Whatever changes an app tells all operators.
+		"CreateClient": {"internal/client/clients.go Create", "internal/client/registration.go Register"},
+		"UpdateClient": {"internal/client/clients.go change"}, "DeleteClient": {"internal/client/clients.go Delete"},
+		"NotifyOperators": {"internal/client/clients.go alter"}, "alter": {"internal/client/clients.go Create", "internal/client/clients.go Delete", "internal/client/clients.go change"},
 		"SendLinkBy": {"internal/account/operator.go SendPasswordReset", "internal/enroll/operator.go ProposeEmail"},
 		"Permit": {"internal/account/operator.go ChangeBy", "internal/account/operator.go SendLinkBy",
 			"internal/enroll/operator.go EndFreeze"},

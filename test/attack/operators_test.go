@@ -77,7 +77,7 @@ func TestOperatorsPagesNeedRoleAndProof(t *testing.T) {
 		byEmail := h.annaSignedIn() // she has an app
 		pending := h.Browser()
 		h.passwordStep(pending, "role@example.com", benPassword)
-		routes := h.operatorRoutes(map[string]string{"audit/": h.anEvent(), "people/": "nobody"})
+		routes := h.operatorRoutes(map[string]string{"audit/": h.anEvent(), "people/": "nobody", "apps/": "nobody"})
 		want := func(what string, r operatorRoute, a live.Answer, status int, to string) {
 			h.T.Helper()
 			at := a.Header.Get("Location")
@@ -273,7 +273,7 @@ func TestTrustOpensNoOperatorsPage(t *testing.T) {
 		h.wantStatus(b.Get("/admin"), http.StatusOK)
 		h.wantStatus(b.Post("/signout"), http.StatusSeeOther)
 		h.wantRedirect(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), "/settings")
-		for _, r := range h.operatorRoutes(map[string]string{"audit/": h.anEvent(), "people/": "nobody"}) {
+		for _, r := range h.operatorRoutes(map[string]string{"audit/": h.anEvent(), "people/": "nobody", "apps/": "nobody"}) {
 			if a := h.requestRoute(b, r); a.StatusCode != http.StatusSeeOther || !at(a, "/settings/confirm") {
 				h.T.Errorf("%s %s: %d to %q", r.method, r.path, a.StatusCode, a.Header.Get("Location"))
 			}

@@ -406,6 +406,12 @@ CREATE TABLE clients (
 	created_at   BIGINT NOT NULL
 );
 
+-- When clients were last used, also those of the configuration file.
+CREATE TABLE client_uses (
+	client_id TEXT PRIMARY KEY,
+	last_at   BIGINT NOT NULL                       -- a little behind, see TouchClient
+);
+
 -- Why requests of clients were rejected, for the operator. Requests with the same reason are one row.
 CREATE TABLE client_rejections (
 	client_id TEXT NOT NULL,
@@ -490,7 +496,7 @@ CREATE TABLE grants (
 	logout_sent_at     BIGINT NOT NULL              -- when the client was notified
 );
 CREATE INDEX grants_account ON grants (account_id, client_id);
-CREATE INDEX grants_client ON grants (client_id);
+CREATE INDEX grants_client ON grants (client_id, account_id, created_at);
 CREATE INDEX grants_session ON grants (session_id);
 CREATE INDEX grants_logout_pending ON grants (session_expires_at, logout_due_at) WHERE logout_pending;
 CREATE INDEX grants_expires ON grants (expires_at);
@@ -514,7 +520,7 @@ CREATE TABLE consents (
 	granted_at BIGINT NOT NULL,
 	PRIMARY KEY (account_id, client_id)
 );
-CREATE INDEX consents_client ON consents (client_id);
+CREATE INDEX consents_client ON consents (client_id, account_id);
 
 -- Keys that sign ID tokens and logout tokens.
 CREATE TABLE signing_keys (
