@@ -37,6 +37,9 @@ const (
 	// NewAddressMailsPerHour and NewAddressMailsPerDay limit the emails to an address that does not belong to the
 	// account yet; NewAddressMailsPerAccountDay limits those of one account.
 	NewAddressMailsPerHour, NewAddressMailsPerDay, NewAddressMailsPerAccountDay = 10, 20, 10
+	// DeskCodesPerDay limits the desk codes that operators may request for one account. Each is told at every address and
+	// number of the account.
+	DeskCodesPerDay = 10
 	// PendingFactorsPerHour limits the factors that one account may start to set up.
 	PendingFactorsPerHour = 100
 

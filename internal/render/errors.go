@@ -74,8 +74,9 @@ var errorTable = []errorEntry{
 	{err: ErrClock, status: 503, title: "fault.clock.title", text: "fault.clock"},
 
 	{err: account.ErrCredentials, status: 422, text: "problem.credentials"},
-	{err: challenge.ErrNoAttempt, status: 303}, // to /signin
-	{err: session.ErrNoSession, status: 303},   // to /signin, and back afterwards
+	{err: challenge.ErrNoAttempt, status: 303},    // to /signin
+	{err: session.ErrMethodRequired, status: 303}, // to /settings/setup, and back afterwards
+	{err: session.ErrNoSession, status: 303},      // to /signin, and back afterwards
 	{err: challenge.ErrUnknownMethod, status: 422, text: "problem.method"},
 	{err: challenge.ErrTooManyGuesses, status: 429, text: "problem.tries"},
 	{err: challenge.ErrNoMoreCodes, status: 429, text: "verify.again.over"},
@@ -161,6 +162,8 @@ func (p *Renderer) handleError(w http.ResponseWriter, r *http.Request, err error
 		w.WriteHeader(statusClientClosedRequest) // the client has closed the connection
 	case fault.Temporary(err):
 		p.renderKnownError(w, r, e, err)
+	case errors.Is(err, session.ErrMethodRequired):
+		http.Redirect(w, r, withTargets(SetupPath, targetsOf(r)), http.StatusSeeOther)
 	case errors.Is(err, session.ErrNoSession):
 		// Keep the cookie: another tab may have received a new one meanwhile, and an ended session grants nothing.
 		http.Redirect(w, r, signInURL(targetsOf(r)...), http.StatusSeeOther)
@@ -208,6 +211,9 @@ func (p *Renderer) restartSignInURL(w http.ResponseWriter, r *http.Request) stri
 	return to + "?" + CookiesBlockedQuery
 }
 
+// SetupPath is the page on which a person whom a desk code has signed in sets up a method, before anything else.
+const SetupPath = "/settings/setup"
+
 // stepUpPath is the page that asks for both steps again, and leads on.
 const stepUpPath = "/settings/confirm"
 
@@ -221,11 +227,14 @@ func targetsOf(r *http.Request) []string {
 }
 
 // signInURL returns the sign-in page that leads to the one target, if there is one. That page checks it.
-func signInURL(targets ...string) string {
+func signInURL(targets ...string) string { return withTargets("/signin", targets) }
+
+// withTargets returns a page that leads to the one target, if there is one.
+func withTargets(page string, targets []string) string {
 	if len(targets) != 1 || targets[0] == "" {
-		return "/signin"
+		return page
 	}
-	return "/signin?" + url.Values{"return_to": targets}.Encode()
+	return page + "?" + url.Values{"return_to": targets}.Encode()
 }
 
 func (p *Renderer) renderKnownError(w http.ResponseWriter, r *http.Request, e errorEntry, err error) {
