@@ -186,7 +186,8 @@ func build(
 		Email: challenge.EmailPolicy{
 			UntilAnother: o.EmailSecondStep == store.EmailUntilAnother, PauseAfterReset: o.EmailPauseAfterReset,
 		},
-		AnyForOperators: o.OperatorSecondStep == "any",
+		AnyForOperators:  o.OperatorSecondStep == "any",
+		DeskCodeApproval: o.ApproveDeskCodes,
 		Texts:           challenge.TextBudget{PricePerMessage: o.SMSPrice, PerDay: o.SMSDailyBudget},
 	})
 	s := &Server{
@@ -271,6 +272,10 @@ func (s *Server) backgroundJobs() []*job {
 			failing: "changes cannot be undone when they are due", working: "changes are undone again when they are due",
 		},
 		{
+			name: "desk_codes", interval: 30 * time.Second, timeout: requestTime, run: s.services.DeskCodes.EndExpired,
+			failing: "expired desk codes cannot be recorded", working: "expired desk codes are recorded again",
+		},
+		{
 			name: "logout", interval: 2 * time.Second, timeout: requestTime, run: s.provider.DeliverLogoutTokens,
 			failing: "logout tokens cannot be sent: the database fails", working: "logout tokens are sent again",
 		},
@@ -346,7 +351,7 @@ func (s *Server) routes(o Options) http.Handler {
 	site := &web.Handlers{
 		Accounts: services.Accounts, Devices: services.Devices, Sessions: services.Sessions,
 		Challenges: services.Challenges, Enrollments: services.Enrollments, SignIns: services.SignIns,
-		Pages: s.pages, Grants: s.grants,
+		DeskCodes: services.DeskCodes, Pages: s.pages, Grants: s.grants,
 	}
 	helps := &help.Handlers{
 		Sessions: services.Sessions, Devices: services.Devices, Methods: o.Methods, Domain: o.PublicURL,
@@ -360,6 +365,7 @@ func (s *Server) routes(o Options) http.Handler {
 	operators := &admin.Handlers{
 		Accounts: services.Accounts, Sessions: services.Sessions, Challenges: services.Challenges, Grants: s.grants,
 		Devices: services.Devices, Enrollments: services.Enrollments, Directory: s.directory,
+		DeskCodes: services.DeskCodes,
 		Outbox: s.outbox, Pages: s.pages, Health: s.health, Settings: adminSettings(o.Settings),
 	}
 	routes := slices.Concat(site.Routes(), operators.Routes(), helps.Routes(), s.provider.Routes(), s.hosts.Routes())

@@ -17,6 +17,7 @@ import (
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/deskcode"
 	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/directory"
 	"twostep.example/twostep/internal/enroll"
@@ -33,6 +34,7 @@ type Handlers struct {
 	Challenges  *challenge.Challenges
 	Devices     *device.Devices
 	Enrollments *enroll.Enrollments
+	DeskCodes   *deskcode.DeskCodes
 	Directory   *directory.Directory
 	Grants      *grant.Grants
 	Outbox      *outbox.Outbox
@@ -83,7 +85,7 @@ var (
 
 // Routes returns the routes of the operators' pages.
 func (s *Handlers) Routes() []render.Route {
-	return append(s.actionRoutes(),
+	return append(append(s.actionRoutes(), s.deskRoutes()...),
 		s.withRole("GET /admin", anyRole, s.showOverview),
 		s.withRole("GET /admin/people", anyRole, s.showPeople),
 		s.withRole("GET /admin/people.csv", exporters, s.exportPeople),
@@ -185,6 +187,7 @@ func (f frame) Links() []navLink {
 	}{
 		{"overview", "/admin", anyRole},
 		{"people", "/admin/people", anyRole},
+		{"desk", "/admin/desk-codes", helpers},
 		{"audit", "/admin/audit", anyRole},
 		{"delivery", "/admin/delivery", anyRole},
 		{"keys", "/admin/keys", exporters},
@@ -204,7 +207,8 @@ type navLink struct {
 }
 
 // notices are what the query done of a page may say.
-var notices = []string{"test", "rotated", "waits", "over", "invited", "resent", "revoked"}
+var notices = []string{"test", "rotated", "waits", "over", "invited", "resent", "revoked", "desk-approved", "desk-refused",
+	"desk-cancelled"}
 
 // frame returns the frame of a page. here is the name of its part.
 func (o operator) frame(r *http.Request, here string) frame {

@@ -12,6 +12,7 @@ import (
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/deskcode"
 	"twostep.example/twostep/internal/enroll"
 	"twostep.example/twostep/internal/fairqueue"
 	"twostep.example/twostep/internal/fault"
@@ -96,6 +97,12 @@ var errorTable = []errorEntry{
 	{err: account.ErrDisabled, status: 422, text: "admin.done.over"},
 	{err: account.ErrEnabled, status: 422, text: "admin.done.over"},
 	{err: account.ErrNotFrozen, status: 422, text: "admin.done.over"},
+	{err: deskcode.ErrNone, status: 422, text: "admin.done.over"},
+	{err: deskcode.ErrOwnAccount, status: 422, text: "problem.desk.own"},
+	{err: deskcode.ErrSameOperator, status: 422, text: "problem.desk.same"},
+	{err: deskcode.ErrOtherOperator, status: 422, text: "problem.desk.other"},
+	{err: deskcode.ErrNotAllowed, status: 422, text: "problem.desk.role"},
+	{err: deskcode.ErrNoPassword, status: 422, text: "problem.desk.password"},
 	{err: enroll.ErrNoFactor, status: 422, text: "admin.done.over"},
 	{err: account.ErrLink, status: 422, text: "problem.link"},
 	{err: session.ErrStepUpRequired, status: 303}, // to /settings/confirm
