@@ -56,7 +56,7 @@ func (s *Server) RequestDeskCode(ctx context.Context, by By, who string) (DeskCo
 	case err == nil && open.IsBy(operator.Actor) && open.State == deskcode.Waiting:
 		return newDeskCode(deskcode.Shown{Request: open}), nil
 	case err == nil && open.IsBy(operator.Actor) && open.State == deskcode.Approved:
-		shown, err := codes.Show(ctx, operator, who)
+		shown, err := codes.Reveal(ctx, operator, who)
 		return newDeskCode(shown), err
 	case err != nil && !errors.Is(err, deskcode.ErrNone):
 		return DeskCode{}, err

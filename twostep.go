@@ -188,7 +188,7 @@ func build(
 		},
 		AnyForOperators:  o.OperatorSecondStep == "any",
 		DeskCodeApproval: o.ApproveDeskCodes,
-		Texts:           challenge.TextBudget{PricePerMessage: o.SMSPrice, PerDay: o.SMSDailyBudget},
+		Texts:            challenge.TextBudget{PricePerMessage: o.SMSPrice, PerDay: o.SMSDailyBudget},
 	})
 	s := &Server{
 		services: services, options: o, store: db, events: events, outbox: out, log: o.Logger, now: o.Now, metrics: m,
@@ -366,7 +366,7 @@ func (s *Server) routes(o Options) http.Handler {
 		Accounts: services.Accounts, Sessions: services.Sessions, Challenges: services.Challenges, Grants: s.grants,
 		Devices: services.Devices, Enrollments: services.Enrollments, Directory: s.directory,
 		DeskCodes: services.DeskCodes,
-		Outbox: s.outbox, Pages: s.pages, Health: s.health, Settings: adminSettings(o.Settings),
+		Outbox:    s.outbox, Pages: s.pages, Health: s.health, Settings: adminSettings(o.Settings),
 	}
 	routes := slices.Concat(site.Routes(), operators.Routes(), helps.Routes(), s.provider.Routes(), s.hosts.Routes())
 	s.observeRoutes(routes)

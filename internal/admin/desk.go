@@ -102,7 +102,7 @@ func (s *Handlers) handleAskDeskCode(w http.ResponseWriter, r *http.Request, who
 }
 
 func (s *Handlers) handleShowDeskCode(w http.ResponseWriter, r *http.Request, who operator) error {
-	return s.changeDeskCode(w, r, who, "", s.DeskCodes.Show)
+	return s.changeDeskCode(w, r, who, "", s.DeskCodes.Reveal)
 }
 
 func (s *Handlers) handleApproveDeskCode(w http.ResponseWriter, r *http.Request, who operator) error {

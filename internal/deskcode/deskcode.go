@@ -1,6 +1,6 @@
 // Package deskcode issues, approves and cancels the codes that the help desk reads to people who are locked out.
 //
-//	Ask ─▶ (Approve, by a second operator) ─▶ Show ─▶ Use ─▶ the person sets up a method
+//	Ask ─▶ (Approve, by a second operator) ─▶ Reveal ─▶ Use ─▶ the person sets up a method
 //	   └▶ Refuse, Withdraw, Cancel
 //
 // A code replaces the second step of one sign-in, never the password. Every address and number of the account is told
@@ -152,7 +152,7 @@ func (d *DeskCodes) Ask(ctx context.Context, by account.By, who string) (shown S
 		}
 		shown = Shown{Request: d.request(code, a, by.Name)}
 		if code.State == Approved {
-			shown, err = d.show(ctx, tx, by, a, code)
+			shown, err = d.reveal(ctx, tx, by, a, code)
 		}
 		return err
 	})
@@ -171,7 +171,10 @@ func (d *DeskCodes) refused(ctx context.Context, err error, kind audit.Kind, by 
 	for _, one := range []error{ErrOwnAccount, ErrSameOperator, ErrNotAllowed} {
 		if errors.Is(err, one) {
 			e := audit.Event{Kind: kind, Account: id, Actor: by.Actor, Reason: one.Error()}
-			return errors.Join(err, d.Accounts.Failure(ctx, e, by.From))
+			if failed := d.Accounts.Failure(ctx, e, by.From); failed != nil {
+				return failed
+			}
+			return err
 		}
 	}
 	return err
@@ -282,10 +285,10 @@ func (d *DeskCodes) change(ctx context.Context, by account.By, who string, kind 
 	return d.refused(ctx, d.done("change", err), kind, by, a.ID)
 }
 
-// Show creates the code of an approved request, for the operator who asked, and returns it. It works once. Show returns
+// Reveal creates the code of an approved request, for the operator who asked, and returns it. It works once. Reveal returns
 // ErrNone, ErrOtherOperator, ErrOwnAccount, ErrNotAllowed, account.ErrUnknown, account.ErrDisabled and
 // account.ErrFrozen.
-func (d *DeskCodes) Show(ctx context.Context, by account.By, who string) (shown Shown, err error) {
+func (d *DeskCodes) Reveal(ctx context.Context, by account.By, who string) (shown Shown, err error) {
 	a, err := d.Accounts.Lookup(ctx, who)
 	if err != nil {
 		return Shown{}, err
@@ -305,7 +308,7 @@ func (d *DeskCodes) Show(ctx context.Context, by account.By, who string) (shown 
 		if code.ApprovedBy == "" && d.NeedsApproval(a) {
 			return ErrNone // the account got a role after the request
 		}
-		shown, err = d.show(ctx, tx, by, a, code)
+		shown, err = d.reveal(ctx, tx, by, a, code)
 		return err
 	})
 	if err := d.done("show", err); err != nil {
@@ -314,8 +317,8 @@ func (d *DeskCodes) Show(ctx context.Context, by account.By, who string) (shown 
 	return shown, nil
 }
 
-// show makes an approved code valid and returns it.
-func (d *DeskCodes) show(
+// reveal makes an approved code valid and returns it.
+func (d *DeskCodes) reveal(
 	ctx context.Context, tx *store.DB, by account.By, a store.Account, code store.DeskCode,
 ) (Shown, error) {
 	now := d.Now()

@@ -256,7 +256,7 @@ func (s *Sessions) GetForSetup(ctx context.Context, token string) (Session, erro
 	if token == "" {
 		return Session{}, ErrNoSession
 	}
-	return s.find(ctx, func(idle, now time.Time) (store.Session, store.Account, error) {
+	return s.findLive(ctx, func(idle, now time.Time) (store.Session, store.Account, error) {
 		return s.Store.FindSession(ctx, seal.HashToken(token), idle, now)
 	})
 }
@@ -274,11 +274,11 @@ func (s *Sessions) GetByID(ctx context.Context, id string) (Session, error) {
 func (s *Sessions) FindBy(
 	ctx context.Context, read func(idle, now time.Time) (store.Session, store.Account, error),
 ) (Session, error) {
-	found, err := s.find(ctx, read)
+	found, err := s.findLive(ctx, read)
 	return complete(found, err)
 }
 
-func (s *Sessions) find(
+func (s *Sessions) findLive(
 	ctx context.Context, read func(idle, now time.Time) (store.Session, store.Account, error),
 ) (Session, error) {
 	s.recordOverdueUses(ctx)

@@ -32,7 +32,10 @@ var mailStories = map[string]string{
 	"operator-devices": "mail.operator.devices.text", "operator-methods": "mail.operator.methods.text",
 	"operator-removed": "mail.operator.removed.text", "operator-email": "mail.operator.email.text",
 	"operator-address": "mail.operator.address.text", "operator-reset": "mail.operator.reset.text",
-	"operator-kept": "mail.operator.kept.text",
+	"operator-kept":  "mail.operator.kept.text",
+	"desk-requested": "mail.desk.requested.text", "desk-approved": "mail.desk.approved.text",
+	"desk-refused": "mail.desk.refused.text", "desk-withdrawn": "mail.desk.withdrawn.text",
+	"desk-used": "mail.desk.used.text", "desk-cancelled": "mail.desk.cancelled.text", "desk-ended": "mail.desk.ended.text",
 }
 
 // storyMail returns a mail with values as they come in real life.
