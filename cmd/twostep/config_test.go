@@ -106,6 +106,7 @@ pause_after_reset = "72h"
 menu = "Settings -> Billing & Admin"
 [operators]
 second_step = "any"
+approve_desk_codes = true
 [audit]
 days = 800
 [log]

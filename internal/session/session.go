@@ -125,7 +125,10 @@ const OperatorFreshFor = 15 * time.Minute
 // AuthenticatedAs reports whether the person took both steps within the time d and reached the level by them. A step that
 // trust has skipped does not count.
 func (s Session) AuthenticatedAs(level Level, d time.Duration, now time.Time) bool {
-	return s.deskCodeID == "" && !s.AuthenticatedAt.IsZero() && now.Sub(s.AuthenticatedAt) <= d && s.Level() >= level
+	if s.deskCodeID != "" {
+		return false
+	}
+	return !s.AuthenticatedAt.IsZero() && now.Sub(s.AuthenticatedAt) <= d && s.Level() >= level
 }
 
 // AuthTime returns when both steps were last taken, in this session or when the trusted browser was verified. A

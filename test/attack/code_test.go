@@ -64,6 +64,7 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 	files := programFiles(t)
 	for name, want := range map[string][]string{
 		"CreateSession": {
+			"internal/challenge/desk.go acceptDeskCode",
 			"internal/challenge/prove.go saveSession", "internal/session/session.go Replace",
 			"internal/signin/signin.go enterTrusted",
 		},
@@ -72,7 +73,7 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		"continueWith":          {"internal/signin/signin.go Start"},
 		"Reauthenticate":        {"internal/challenge/prove.go saveSession"},
 		"ReauthenticateSession": {"internal/session/session.go Reauthenticate"},
-		"VerifyMAC":             {"internal/challenge/prove.go compare", "internal/web/return_target.go checkAccountTag"},
+		"VerifyMAC":             {"internal/challenge/desk.go VerifyDeskCode", "internal/challenge/prove.go compare", "internal/web/return_target.go checkAccountTag"},
 		"EqualTokenHash": {
 			"internal/client/client.go MatchesSecret", "internal/device/device.go acceptsSecret",
 			"internal/device/device.go rotateSecret", "internal/grant/auth_request.go GetAuthRequest",
