@@ -196,7 +196,8 @@ func (s *Sessions) Replace(
 	row.StartedAt, row.AuthenticatedAt, row.ExpiresAt = who.StartedAt, who.AuthenticatedAt, who.ExpiresAt
 	row.AMR, row.TrustVerifiedAt = strings.Join(who.AMR, " "), who.TrustVerifiedAt
 	row.AttemptID, row.DeviceID, row.FactorID = who.attemptID, who.deviceID, who.FactorID
-	row.Persistent, row.DeskCodeID, row.MethodRequired = who.Persistent, who.deskCodeID, who.MethodRequired
+	row.Persistent = who.Persistent
+	row.DeskCodeID, row.MethodRequired = who.deskCodeID, who.MethodRequired
 	return token, tx.CreateSession(ctx, row)
 }
 

@@ -109,7 +109,7 @@ func TestBrowserLockedOut(t *testing.T) {
 			b.open("/settings")
 			b.sees("2-Step verification")
 			b.open("/admin")
-			b.sees("doesn't exist")
+			b.sees("Page not found")
 		})
 	}
 }
