@@ -29,7 +29,8 @@ const (
 	DeskCodeValid    = deskcode.Valid    // it was shown
 )
 
-// DeskCode is a code that the help desk reads to a person who is locked out. It replaces the second step of one sign-in.
+// DeskCode is a code that the help desk reads to a person who is locked out. It replaces the second step of one
+// sign-in.
 type DeskCode struct {
 	Account   string    `json:"account"` // ID
 	State     string    `json:"state"`

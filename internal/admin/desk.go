@@ -54,8 +54,8 @@ type deskPage struct {
 	deskcode.Request
 }
 
-// deskView returns the page of the desk code of an account, with what the operator may do. It returns render.ErrNotFound
-// if that is nothing.
+// deskView returns the page of the desk code of an account, with what the operator may do. It returns
+// render.ErrNotFound if that is nothing.
 func (s *Handlers) deskView(r *http.Request, who operator) (render.View, error) {
 	d, err := s.details(r)
 	if err != nil {

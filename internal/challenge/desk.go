@@ -29,13 +29,15 @@ func DeskCodeMAC(keys *seal.KeyRing, id, code string) []byte { return keys.MAC("
 // AcceptsDeskCode reports whether a desk code may replace the second step: in a sign-in, never in a step-up.
 func (a *Attempt) AcceptsDeskCode() bool { return a.row.Purpose == store.PurposeSignIn }
 
-// VerifyDeskCode checks a desk code in place of the second step. If it is right, VerifyDeskCode opens a session in which
-// the person can only set up a method, ends all trust of the account, and calls then in the same transaction. The device
-// is not trusted, and not known. The attempt in which a code is entered first is the only one that may use it.
+// VerifyDeskCode checks a desk code in place of the second step. If it is right, VerifyDeskCode opens a session in
+// which the person can only set up a method, ends all trust of the account, and calls then in the same transaction.
+// The device is not trusted, and not known. The attempt in which a code is entered first is the only one that may use
+// it.
 //
-// VerifyDeskCode returns factor.ErrIncorrect if the code is wrong, expired, used or cancelled, belongs to another attempt
-// or had odds.DeskGuessesPerCode guesses: the caller cannot tell these apart. It returns factor.ErrMalformed if the
-// answer cannot be a desk code, ErrNoAttempt if the attempt is over, ErrUnknownMethod in a step-up, and account.ErrFrozen.
+// VerifyDeskCode returns factor.ErrIncorrect if the code is wrong, expired, used or cancelled, belongs to another
+// attempt or had odds.DeskGuessesPerCode guesses: the caller cannot tell these apart. It returns factor.ErrMalformed
+// if the answer cannot be a desk code, ErrNoAttempt if the attempt is over, ErrUnknownMethod in a step-up, and
+// account.ErrFrozen.
 func (a *Attempt) VerifyDeskCode(
 	ctx context.Context, form url.Values, then func(tx *store.DB, used store.DeskCode) error,
 ) (session.Cookies, error) {

@@ -31,8 +31,8 @@ import (
 )
 
 var (
-	// ErrNone means that the account has no desk code in this state: nobody has requested one, somebody else was faster,
-	// or it has expired.
+	// ErrNone means that the account has no desk code in this state: nobody has requested one, somebody else was
+	// faster, or it has expired.
 	ErrNone = errors.New("no such desk code")
 	// ErrOwnAccount means that the operator is the person to be helped.
 	ErrOwnAccount = errors.New("an operator gets no desk code for their own account")
@@ -111,8 +111,8 @@ func parseActor(text string) audit.Actor {
 // NeedsApproval reports whether a second operator must approve a code for an account.
 func (d *DeskCodes) NeedsApproval(a store.Account) bool { return d.SecondOperator || a.Role != "" }
 
-// Ask requests a code for the account of an email address or with an ID. A request that has not ended is replaced. If no
-// approval is needed, the code is returned. Every address and number of the account is notified. Ask returns
+// Ask requests a code for the account of an email address or with an ID. A request that has not ended is replaced. If
+// no approval is needed, the code is returned. Every address and number of the account is notified. Ask returns
 // account.ErrUnknown, account.ErrDisabled, account.ErrFrozen, ErrNoPassword, ErrOwnAccount, ErrNotAllowed, ErrNone if
 // another operator requests one at the same time, and a *ratelimit.LimitedError after too many requests.
 func (d *DeskCodes) Ask(ctx context.Context, by account.By, who string) (shown Shown, err error) {
@@ -285,8 +285,8 @@ func (d *DeskCodes) change(ctx context.Context, by account.By, who string, kind 
 	return d.refused(ctx, d.done("change", err), kind, by, a.ID)
 }
 
-// Reveal creates the code of an approved request, for the operator who asked, and returns it. It works once. Reveal returns
-// ErrNone, ErrOtherOperator, ErrOwnAccount, ErrNotAllowed, account.ErrUnknown, account.ErrDisabled and
+// Reveal creates the code of an approved request, for the operator who asked, and returns it. It works once. Reveal
+// returns ErrNone, ErrOtherOperator, ErrOwnAccount, ErrNotAllowed, account.ErrUnknown, account.ErrDisabled and
 // account.ErrFrozen.
 func (d *DeskCodes) Reveal(ctx context.Context, by account.By, who string) (shown Shown, err error) {
 	a, err := d.Accounts.Lookup(ctx, who)
@@ -433,8 +433,8 @@ func (d *DeskCodes) operatorName(ctx context.Context, code store.DeskCode) (stri
 	return a.Name, nil
 }
 
-// Use checks a desk code in place of the second step, see challenge.Attempt.VerifyDeskCode, whose errors it returns. The
-// owner is notified, with a link to cancel.
+// Use checks a desk code in place of the second step, see challenge.Attempt.VerifyDeskCode, whose errors it returns.
+// The owner is notified, with a link to cancel.
 func (d *DeskCodes) Use(
 	ctx context.Context, attempt *challenge.Attempt, form url.Values, from origin.Origin,
 ) (session.Cookies, error) {
@@ -449,9 +449,9 @@ func (d *DeskCodes) Use(
 	})
 }
 
-// Cancel cancels a desk code with the link in a notification. A code that was used has shown that somebody else knows the
-// password: then Cancel also removes the password, and ends every session, attempt and trust of the account. It returns
-// account.ErrLink if the link is not valid, or the account is disabled.
+// Cancel cancels a desk code with the link in a notification. A code that was used has shown that somebody else knows
+// the password: then Cancel also removes the password, and ends every session, attempt and trust of the account. It
+// returns account.ErrLink if the link is not valid, or the account is disabled.
 func (d *DeskCodes) Cancel(ctx context.Context, token string, from origin.Origin) (used bool, err error) {
 	l, err := d.Accounts.FindDeskCodeLink(ctx, token)
 	if err != nil {

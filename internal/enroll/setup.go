@@ -16,8 +16,8 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// accountToEnroll returns the account of a session for which a factor of method m is to be set up. A session that a desk
-// code opened may set up only what replaces the lost methods: no backup. Its errors are those of account, and
+// accountToEnroll returns the account of a session for which a factor of method m is to be set up. A session that a
+// desk code opened may set up only what replaces the lost methods: no backup. Its errors are those of account, and
 // challenge.ErrUnknownMethod.
 func (e *Enrollments) accountToEnroll(
 	ctx context.Context, who session.Session, m factor.Method,
@@ -67,10 +67,10 @@ func (e *Enrollments) GetSetup(ctx context.Context, who session.Session) (s Setu
 	return s, nil
 }
 
-// KeepOnlyEmail removes all factors of the account of a session that a desk code opened, so that codes by email work. It
-// ends that session and all others: the person signs in with a code by email, which confirms that it arrives. The email
-// about each method has a link that brings it back. KeepOnlyEmail returns session.ErrNoSession if the session has ended
-// or was not opened by a desk code, account.ErrFrozen, and ErrNoFactor if there is nothing to remove.
+// KeepOnlyEmail removes all factors of the account of a session that a desk code opened, so that codes by email work.
+// It ends that session and all others: the person signs in with a code by email, which confirms that it arrives. The
+// email about each method has a link that brings it back. KeepOnlyEmail returns session.ErrNoSession if the session
+// has ended or was not opened by a desk code, account.ErrFrozen, and ErrNoFactor if there is nothing to remove.
 func (e *Enrollments) KeepOnlyEmail(ctx context.Context, who session.Session, from origin.Origin) error {
 	if !who.MethodRequired {
 		return session.ErrNoSession
@@ -124,8 +124,8 @@ func (e *Enrollments) KeepOnlyEmail(ctx context.Context, who session.Session, fr
 	return nil
 }
 
-// NotifyEverywhere records the event of n and sends it to every address and number of the account, also to those that it
-// had before a change that can be undone. The texts to numbers say how to cancel, with the token of n.
+// NotifyEverywhere records the event of n and sends it to every address and number of the account, also to those that
+// it had before a change that can be undone. The texts to numbers say how to cancel, with the token of n.
 func (e *Enrollments) NotifyEverywhere(
 	ctx context.Context, tx *store.DB, n account.Notification, text factor.Notice, from origin.Origin,
 ) error {

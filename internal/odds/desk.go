@@ -37,8 +37,8 @@ func (bs *Budgets) ChargeDeskGuess(ctx context.Context, tx *store.DB, a store.Ac
 	return tx.CreateBudgetEntry(ctx, e)
 }
 
-// ReserveDeskCode returns a *ratelimit.LimitedError if the account has no DeskGuessesPerCode guesses left for a new desk
-// code.
+// ReserveDeskCode returns a *ratelimit.LimitedError if the account has no DeskGuessesPerCode guesses left for a new
+// desk code.
 func (bs *Budgets) ReserveDeskCode(ctx context.Context, tx *store.DB, a store.Account) error {
 	b, err := bs.Lock(ctx, tx, AccountBudget(a))
 	if err != nil {

@@ -122,8 +122,8 @@ func (s Session) MayEnroll(now time.Time) bool {
 // OperatorFreshFor is how old the last full authentication may be on the operators' pages.
 const OperatorFreshFor = 15 * time.Minute
 
-// AuthenticatedAs reports whether the person took both steps within the time d and reached the level by them. A step that
-// trust has skipped does not count.
+// AuthenticatedAs reports whether the person took both steps within the time d and reached the level by them. A step
+// that trust has skipped does not count.
 func (s Session) AuthenticatedAs(level Level, d time.Duration, now time.Time) bool {
 	if s.deskCodeID != "" {
 		return false
@@ -201,8 +201,8 @@ func (s *Sessions) Replace(
 	return token, tx.CreateSession(ctx, row)
 }
 
-// CompleteSetup is EndOthers for a session in which the person has set up the method that was required. The session then
-// lasts as long as others do. Its authentication stays that of the desk code.
+// CompleteSetup is EndOthers for a session in which the person has set up the method that was required. The session
+// then lasts as long as others do. Its authentication stays that of the desk code.
 func (s *Sessions) CompleteSetup(
 	ctx context.Context, tx *store.DB, who Session, from origin.Origin,
 ) (token string, err error) {

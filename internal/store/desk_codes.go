@@ -93,7 +93,8 @@ func (db *DB) ListExpiredDeskCodes(ctx context.Context, now time.Time, limit int
 	return all(rows, err, scanDeskCode)
 }
 
-// deskAccount is the SQL condition that the account of a desk code has not changed since the request, and may be helped.
+// deskAccount is the SQL condition that the account of a desk code has not changed since the request, and may be
+// helped.
 const deskAccount = `EXISTS (SELECT 1 FROM accounts WHERE accounts.id = desk_codes.account_id
 			AND accounts.epoch = desk_codes.epoch AND accounts.disabled_at = 0 AND accounts.frozen_until = 0)`
 
@@ -105,17 +106,17 @@ func (db *DB) ApproveDeskCode(ctx context.Context, id, by string, expires, now t
 			AND `+deskAccount, id, by, expires, now)
 }
 
-// ShowDeskCode makes an approved desk code valid until expires. It returns ErrNotFound if it was shown before, has ended
-// or has expired, or if the account was changed since the request.
+// ShowDeskCode makes an approved desk code valid until expires. It returns ErrNotFound if it was shown before, has
+// ended or has expired, or if the account was changed since the request.
 func (db *DB) ShowDeskCode(ctx context.Context, id string, mac []byte, expires, now time.Time) error {
 	return db.must(ctx, `UPDATE desk_codes SET state = 'valid', mac = $2, expires_at = $3
 		WHERE id = $1 AND state = 'approved' AND ended_at = 0 AND expires_at >= $4 AND `+deskAccount,
 		id, mac, expires, now)
 }
 
-// SpendDeskGuess counts one guess at a valid desk code by an attempt, which alone may guess at it from then on. Commit it
-// before comparing anything. It returns ErrNotFound if the code is not valid, belongs to another attempt, or had limit
-// guesses.
+// SpendDeskGuess counts one guess at a valid desk code by an attempt, which alone may guess at it from then on. Commit
+// it before comparing anything. It returns ErrNotFound if the code is not valid, belongs to another attempt, or had
+// limit guesses.
 func (db *DB) SpendDeskGuess(ctx context.Context, id, attempt string, limit int64, now time.Time) error {
 	return db.must(ctx, `UPDATE desk_codes SET guesses = guesses + 1, attempt_id = $2
 		WHERE id = $1 AND state = 'valid' AND ended_at = 0 AND expires_at >= $4 AND guesses < $3
@@ -135,8 +136,8 @@ func (db *DB) EndDeskCode(ctx context.Context, id, state string, now time.Time) 
 	return db.must(ctx, `UPDATE desk_codes SET state = $2, ended_at = $3 WHERE id = $1 AND ended_at = 0`, id, state, now)
 }
 
-// CancelDeskCode ends a desk code, also one that was used, and reports whether it was used. It returns ErrNotFound if it
-// was cancelled before.
+// CancelDeskCode ends a desk code, also one that was used, and reports whether it was used. It returns ErrNotFound if
+// it was cancelled before.
 func (db *DB) CancelDeskCode(ctx context.Context, id string, now time.Time) (used bool, err error) {
 	var at time.Time
 	err = db.returning(ctx, `UPDATE desk_codes SET state = 'cancelled', ended_at = $2

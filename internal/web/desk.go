@@ -62,7 +62,8 @@ func (s *Handlers) handleDesk(w http.ResponseWriter, r *http.Request, p attempt)
 	return s.render(w, r, view)
 }
 
-// withSetup returns a route on which a person sets up a method, also in a session in which that is all that they may do.
+// withSetup returns a route on which a person sets up a method, also in a session in which that is all that they may
+// do.
 func (s *Handlers) withSetup(
 	pattern string, h func(http.ResponseWriter, *http.Request, signedIn) error,
 ) render.Route {

@@ -108,7 +108,8 @@ func TestDeskCodesHaveTheirPartOfTheBudget(t *testing.T) {
 	})
 }
 
-// A desk code is used twice, at the same moment or later, or in another browser than the first in which one was entered.
+// A desk code is used twice, at the same moment or later, or in another browser than the first in which one was
+// entered.
 func TestDeskCodeWorksOnceInOneBrowser(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(h *server) {
@@ -176,8 +177,8 @@ func TestDeskCodeEnds(t *testing.T) {
 	})
 }
 
-// Somebody whom a desk code has let in opens anything but the setup of a method, keeps trust, or changes how they sign in
-// without both steps. The owner cancels the code after it was used.
+// Somebody whom a desk code has let in opens anything but the setup of a method, keeps trust, or changes how they sign
+// in without both steps. The owner cancels the code after it was used.
 func TestDeskCodeOpensOnlyTheSetup(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(h *server) {

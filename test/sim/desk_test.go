@@ -16,8 +16,8 @@ import (
 	"twostep.example/twostep/internal/signin"
 )
 
-// helpDesk gives a code for an account each day, as long as it may, and whoever has the password takes every guess at it
-// from a new network before the owner does. It returns how many codes there were, in codes.
+// helpDesk gives a code for an account each day, as long as it may, and whoever has the password takes every guess at
+// it from a new network before the owner does. It returns how many codes there were, in codes.
 func (w *world) helpDesk(o *owner, codes *int) func(wait func(time.Duration)) {
 	by := account.By{Actor: audit.Actor{Type: audit.TypeOperator, ID: "root"}}
 	return func(wait func(time.Duration)) {
