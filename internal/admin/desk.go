@@ -127,7 +127,9 @@ func withoutCode(change func(context.Context, account.By, string) error) deskCha
 }
 
 // changeDeskCode makes a change, and shows the code or redirects to the page of the request, which says what was done.
-func (s *Handlers) changeDeskCode(w http.ResponseWriter, r *http.Request, who operator, done string, change deskChange) error {
+func (s *Handlers) changeDeskCode(
+	w http.ResponseWriter, r *http.Request, who operator, done string, change deskChange,
+) error {
 	if _, err := render.ParseForm(w, r); err != nil {
 		return err
 	}

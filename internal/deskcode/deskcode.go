@@ -130,7 +130,8 @@ func (d *DeskCodes) Ask(ctx context.Context, by account.By, who string) (shown S
 		if err := d.Budgets.ReserveDeskCode(ctx, tx, a); err != nil {
 			return err
 		}
-		if err := d.Limits.Spend(ctx, tx, ratelimit.PerDay("desk_codes_account", a.ID, ratelimit.DeskCodesPerDay)); err != nil {
+		quota := ratelimit.PerDay("desk_codes_account", a.ID, ratelimit.DeskCodesPerDay)
+		if err := d.Limits.Spend(ctx, tx, quota); err != nil {
 			return err
 		}
 		if err := d.endOpen(ctx, tx, by, a); err != nil {
@@ -254,9 +255,10 @@ func (d *DeskCodes) Refuse(ctx context.Context, by account.By, who string) error
 // Withdraw ends the request or the valid code of an account, for an operator. It returns ErrNone, ErrOwnAccount,
 // ErrNotAllowed, account.ErrUnknown, account.ErrDisabled and account.ErrFrozen.
 func (d *DeskCodes) Withdraw(ctx context.Context, by account.By, who string) error {
-	return d.change(ctx, by, who, audit.DeskCodeCancelled, "desk.withdrawn", func(tx *store.DB, code store.DeskCode) error {
+	end := func(tx *store.DB, code store.DeskCode) error {
 		return tx.EndDeskCode(ctx, code.ID, store.DeskCancelled, d.Now())
-	})
+	}
+	return d.change(ctx, by, who, audit.DeskCodeCancelled, "desk.withdrawn", end)
 }
 
 // change changes the request of an account that has not ended, in one transaction with its event and an email to the
