@@ -30,7 +30,8 @@ var forTests = []string{"internal/spoken", "internal/store/storetest"}
 // importers are who may import what. A folder ending in * stands for all below it.
 var importers = map[string][]string{
 	module + "/internal/store": {
-		"internal/account", "internal/audit", "internal/challenge", "internal/client", "internal/device", "internal/directory", "internal/enroll",
+		"internal/account", "internal/audit", "internal/challenge", "internal/client", "internal/deskcode", "internal/device",
+		"internal/directory", "internal/enroll",
 		"internal/grant", "internal/odds", "internal/outbox", "internal/ratelimit", "internal/session", "internal/signin", "internal/webhook", "",
 	},
 	"database/sql": {"internal/store"},

@@ -46,7 +46,8 @@ var services = map[string][]string{
 	"internal/account": {"Accounts"}, "internal/device": {"Devices"}, "internal/odds": {"Budgets"}, "internal/grant": {"Grants"}, "internal/client": {"Clients"},
 	"internal/signin": {"SignIns"}, "internal/session": {"Sessions"}, "internal/enroll": {"Enrollments"},
 	"internal/challenge": {"Challenges", "Attempt"}, "internal/directory": {"Directory"},
-	"internal/webhook": {"Deliverer"},
+	"internal/webhook":  {"Deliverer"},
+	"internal/deskcode": {"DeskCodes"},
 }
 
 // withoutEvent are the methods of services that write and record no event of their own, and why.
@@ -63,7 +64,10 @@ var withoutEvent = map[string]string{
 	"Accounts.Permit":           "part of the change that an operator makes",
 	"Accounts.ChangeBy":         "records the event of the change", "Accounts.SendLinkBy": "records the event that it is given",
 
-	"Sessions.Replace": "part of a change of password or factors", "Sessions.EndOthers": "likewise",
+	"Sessions.Replace": "part of a change of password or factors", "Sessions.EndOthers": "likewise", "Sessions.CompleteSetup": "likewise",
+	"Attempt.VerifyDeskCode": "part of DeskCodes.Use", "Enrollments.NotifyEverywhere": "records the event that it is given",
+	"Budgets.ChargeDeskGuess": "counts; DeskCodes.Use records a wrong code", "Budgets.ReserveDeskCode": "locks",
+	"Sessions.GetForSetup":    "as Sessions.Get",
 	"Sessions.Reauthenticate": "part of Attempt.Verify", "Sessions.Get": "notes when a session was used last", "Sessions.GetByID": "likewise", "Sessions.RecordUses": "likewise", "Sessions.FindBy": "likewise",
 
 	"Challenges.Cancel": "ends an attempt in which nothing was proven", "Challenges.SpendText": "counts",
@@ -253,7 +257,7 @@ func (w *walk) chargeFrom(g odds.Guess, from origin.Origin) error {
 	return w.tx(func(tx *store.DB) error { return w.services.Budgets.Charge(w.Context(), tx, g, from) })
 }
 
-var acts = []act{
+var acts = slices.Concat(deskActs, []act{
 	{"Accounts.Create", func(w *walk) func() error {
 		return func() error {
 			return w.CreateAccount(w.Context(), AccountParams{Email: "ben@example.com", Name: "Ben", Password: annaWord})
@@ -777,7 +781,7 @@ var acts = []act{
 	}, []audit.Kind{audit.ConsentDenied}, audit.TypePerson, nil},
 	{"Grants.SaveAuthRequest", func(w *walk) func() error { return w.requests((*walk).wait) }, []audit.Kind{audit.LimitReached}, audit.TypeAnonymous, ratelimit.ErrLimited},
 	{"Grants.PushAuthRequest", func(w *walk) func() error { return w.requests((*walk).push) }, []audit.Kind{audit.LimitReached}, audit.TypeAnonymous, ratelimit.ErrLimited},
-}
+})
 
 // start enters the right password; attempt is the token of the attempt that the browser is in.
 func (w *walk) start(attempt string) (session.Cookies, error) {

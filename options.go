@@ -126,6 +126,9 @@ type Options struct {
 	// OperatorSecondStep says which second step opens the operators' pages (/admin): "strongest" (default: something
 	// stronger than a code by email, if the account has it), or "any".
 	OperatorSecondStep string
+	// ApproveDeskCodes requires that a second operator approves every code of the help desk for a person who is locked
+	// out. Codes for accounts with a role always need that.
+	ApproveDeskCodes bool
 	// Settings are shown to operators, for example those of a configuration file. Mask secrets.
 	Settings []Setting
 	// Version is the version of the program, shown to operators.

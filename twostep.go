@@ -191,8 +191,9 @@ func build(
 		Email: challenge.EmailPolicy{
 			UntilAnother: o.EmailSecondStep == store.EmailUntilAnother, PauseAfterReset: o.EmailPauseAfterReset,
 		},
-		AnyForOperators: o.OperatorSecondStep == "any",
-		Texts:           challenge.TextBudget{PricePerMessage: o.SMSPrice, PerDay: o.SMSDailyBudget},
+		AnyForOperators:  o.OperatorSecondStep == "any",
+		DeskCodeApproval: o.ApproveDeskCodes,
+		Texts:            challenge.TextBudget{PricePerMessage: o.SMSPrice, PerDay: o.SMSDailyBudget},
 	})
 	s := &Server{
 		services: services, options: o, store: db, events: events, outbox: out, log: o.Logger, now: o.Now, metrics: m,
@@ -279,6 +280,10 @@ func (s *Server) backgroundJobs() []*job {
 			failing: "changes cannot be undone when they are due", working: "changes are undone again when they are due",
 		},
 		{
+			name: "desk_codes", interval: 30 * time.Second, timeout: requestTime, run: s.services.DeskCodes.EndExpired,
+			failing: "expired desk codes cannot be recorded", working: "expired desk codes are recorded again",
+		},
+		{
 			name: "logout", interval: 2 * time.Second, timeout: requestTime, run: s.provider.DeliverLogoutTokens,
 			failing: "logout tokens cannot be sent: the database fails", working: "logout tokens are sent again",
 		},
@@ -359,7 +364,7 @@ func (s *Server) routes(o Options) http.Handler {
 	site := &web.Handlers{
 		Accounts: services.Accounts, Devices: services.Devices, Sessions: services.Sessions,
 		Challenges: services.Challenges, Enrollments: services.Enrollments, SignIns: services.SignIns,
-		Pages: s.pages, Grants: s.grants,
+		DeskCodes: services.DeskCodes, Pages: s.pages, Grants: s.grants,
 	}
 	helps := &help.Handlers{
 		Sessions: services.Sessions, Devices: services.Devices, Methods: o.Methods, Domain: o.PublicURL,
@@ -373,7 +378,7 @@ func (s *Server) routes(o Options) http.Handler {
 	operators := &admin.Handlers{
 		Accounts: services.Accounts, Sessions: services.Sessions, Challenges: services.Challenges, Grants: s.grants,
 		Devices: services.Devices, Enrollments: services.Enrollments, Directory: s.directory,
-		Outbox: s.outbox, Webhooks: s.webhooks, Pages: s.pages, Health: s.health, Settings: adminSettings(o.Settings),
+		DeskCodes: services.DeskCodes, Outbox: s.outbox, Webhooks: s.webhooks, Pages: s.pages, Health: s.health, Settings: adminSettings(o.Settings),
 	}
 	routes := slices.Concat(site.Routes(), operators.Routes(), helps.Routes(), s.provider.Routes(), s.hosts.Routes())
 	s.observeRoutes(routes)

@@ -106,6 +106,7 @@ pause_after_reset = "72h"
 menu = "Settings -> Billing & Admin"
 [operators]
 second_step = "any"
+approve_desk_codes = true
 [audit]
 days = 800
 [log]
@@ -169,7 +170,7 @@ func TestConfigFileSetsEverySetting(t *testing.T) {
 		proxies:   []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8")},
 		TLS:       tlsSettings{Cert: "cert.pem", Key: "key.pem"},
 		Help:      helpSettings{Menu: "Settings -> Billing & Admin"},
-		Operators: operatorSettings{SecondStep: "any"},
+		Operators: operatorSettings{SecondStep: "any", ApproveDeskCodes: true},
 		Audit:     auditSettings{Days: 800}, Log: logSettings{Level: "debug", Format: "json"},
 		apps: []twostep.App{{
 			ID: "grafana", Name: "Grafana", RedirectURIs: []string{"https://grafana.example.com/login/generic_oauth"},

@@ -110,6 +110,7 @@ type commands struct {
 		Enable        accountEnableCommand        `cmd:"" help:"Enable a disabled account" example:"twostep account enable anna@example.com"`
 		ResetPassword accountResetPasswordCommand `cmd:"" help:"Send the person a link to choose a new password" example:"twostep account reset-password anna@example.com"`
 		ResetMethods  accountResetMethodsCommand  `cmd:"" help:"Remove the verification methods of an account, so that codes by email work, and end its sessions" example:"twostep account reset-methods anna@example.com"`
+		DeskCode      accountDeskCodeCommand      `cmd:"" help:"Print a code that replaces the second step once, for a person who is locked out" example:"twostep account desk-code anna@example.com"`
 		EndFreeze     accountEndFreezeCommand     `cmd:"" help:"End the freeze of an account and keep the change that somebody wanted to undo" example:"twostep account end-freeze anna@example.com"`
 		Export        accountExportCommand        `cmd:"" help:"Print all data of a person as JSON" example:"twostep account export anna@example.com"`
 		Remove        accountRemoveCommand        `cmd:"" help:"Delete an account for good" example:"twostep account remove anna@example.com"`

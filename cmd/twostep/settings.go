@@ -122,7 +122,8 @@ type trustSettings struct {
 }
 
 type operatorSettings struct {
-	SecondStep string `toml:"second_step" default:"strongest" values:"strongest,any" placeholder:"WHICH" help:"Open the operators' pages with something stronger than a code by email if the account has it (strongest), or with any second step"`
+	SecondStep       string `toml:"second_step" default:"strongest" values:"strongest,any" placeholder:"WHICH" help:"Open the operators' pages with something stronger than a code by email if the account has it (strongest), or with any second step"`
+	ApproveDeskCodes bool   `toml:"approve_desk_codes" help:"Let a second operator approve every code that the help desk gives to a person who is locked out (always required for accounts with a role)"`
 }
 
 type emailSettings struct {
@@ -497,7 +498,8 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 		Webhooks: s.webhooks,
 		Apps:     s.apps, GuessOddsOneIn: s.oddsOneIn, AuditDays: s.Audit.Days,
 		TrustedProxies: s.proxies, ProxySecret: s.ProxySecret, PrivateClients: s.Intranet, HSTSSubdomains: s.HSTS,
-		OperatorSecondStep: s.Operators.SecondStep, EmailSecondStep: s.Email.SecondStep, EmailPauseAfterReset: s.Email.pauseAfterReset,
+		OperatorSecondStep: s.Operators.SecondStep, ApproveDeskCodes: s.Operators.ApproveDeskCodes,
+		EmailSecondStep: s.Email.SecondStep, EmailPauseAfterReset: s.Email.pauseAfterReset,
 		SMSGateways: s.SMS.gateways, SMSPrice: s.SMS.price, SMSDailyBudget: s.SMS.budget,
 	}
 	if s.ClientMeta {

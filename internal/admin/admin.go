@@ -18,6 +18,7 @@ import (
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/deskcode"
 	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/directory"
 	"twostep.example/twostep/internal/enroll"
@@ -35,6 +36,7 @@ type Handlers struct {
 	Challenges  *challenge.Challenges
 	Devices     *device.Devices
 	Enrollments *enroll.Enrollments
+	DeskCodes   *deskcode.DeskCodes
 	Directory   *directory.Directory
 	Grants      *grant.Grants
 	Outbox      *outbox.Outbox
@@ -102,7 +104,7 @@ var (
 
 // Routes returns the routes of the operators' pages.
 func (s *Handlers) Routes() []render.Route {
-	return append(append(s.actionRoutes(), s.appRoutes()...),
+	return append(slices.Concat(s.actionRoutes(), s.appRoutes(), s.deskRoutes()),
 		s.withRole("GET /admin", anyRole, s.showOverview),
 		s.withRole("GET /admin/people", anyRole, s.showPeople),
 		s.withRole("GET /admin/people.csv", exporters, s.exportPeople),
@@ -207,6 +209,7 @@ func (f frame) Links() []navLink {
 	}{
 		{"overview", "/admin", anyRole},
 		{"people", "/admin/people", anyRole},
+		{"desk", "/admin/desk-codes", helpers},
 		{"apps", "/admin/apps", exporters},
 		{"audit", "/admin/audit", anyRole},
 		{"delivery", "/admin/delivery", anyRole},

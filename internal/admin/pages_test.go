@@ -21,6 +21,7 @@ import (
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/deskcode"
 	"twostep.example/twostep/internal/directory"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/i18n"
@@ -105,6 +106,13 @@ func stories(lang string) map[string]render.View {
 			States: peopleStates(), First: "/admin/people", Next: "/admin/people?after=x", CSV: "/admin/people.csv", MayMail: true}),
 		"person-barred": newView("person", "admin.people.title", personPage{frame: f, Barred: true, Back: "/admin/people"}),
 		"person":        newView("person", "admin.people.title", examplePerson(f)),
+		"desk": newView("desk", "admin.desk.title", deskListPage{f, slices.Repeat([]deskcode.Request{{AccountID: "A", Name: "<script>", Email: "a@example.com",
+			AskedName: "<b>x", AskedAt: now}}, 20)}),
+		"deskcode":          newView("deskcode", "admin.desk.code.title", deskPage{frame: f, ID: "A", Person: "<script>", Email: "a@example.com", State: deskcode.Valid, Mine: true, Code: "K7M2Q-X9HTB"}),
+		"deskcode-ask":      newView("deskcode", "admin.desk.open", deskPage{frame: f, ID: "A", Person: "<script>", Second: true}),
+		"deskcode-waiting":  newView("deskcode", "admin.desk.waiting.title", deskPage{frame: f, ID: "A", State: deskcode.Waiting, Request: deskcode.Request{AskedName: "<b>x", AskedAt: now}}),
+		"deskcode-mine":     newView("deskcode", "admin.desk.waiting.title", deskPage{frame: f, ID: "A", State: deskcode.Waiting, Mine: true}),
+		"deskcode-approved": newView("deskcode", "admin.desk.approved.title", deskPage{frame: f, ID: "A", State: deskcode.Approved, Mine: true}),
 		"action": newView("action", "admin.act.rename.title", actionPage{frame: f, Name: "rename", ID: "A", Email: "a@example.com", Person: "<script>", Item: "<b>x",
 			Inputs: []actionInput{{"name", "field.name", "<script>", false}, {"given_name", "field.given", "", true}, {"email", "admin.field.email", "", false}},
 			Roles:  []roleChoice{{"", "role.none", "admin.role.none", true}, {"operator", "role.operator", "admin.role.operator", false}}, Danger: true, Confirm: confirmField}),

@@ -77,6 +77,7 @@ func (s *Handlers) showPerson(w http.ResponseWriter, r *http.Request, who operat
 			p.Actions = append(p.Actions, a.name)
 		}
 	}
+	p.May["desk-code"] = who.mayGiveCode(d)
 	for _, m := range d.Methods {
 		p.Ways = append(p.Ways, methodRow{m, s.methodName(words, m.Method)})
 	}

@@ -91,6 +91,9 @@ type Event struct {
 // TrustedDevice is the Reason of a SessionCreated for which no code was required.
 const TrustedDevice = "trusted device"
 
+// DeskCode is the Reason of a SessionCreated by a code from the help desk.
+const DeskCode = "desk code"
+
 // OtherDevice is the Reason of a GrantCreated or a ConsentDenied for a device (RFC 8628), not for a browser.
 const OtherDevice = "device"
 

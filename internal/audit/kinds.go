@@ -15,6 +15,15 @@ const (
 	CodeRejected     Kind = "code.rejected"
 	RecoveryCodeUsed Kind = "recovery_code.used"
 
+	DeskCodeRequested Kind = "desk_code.requested"
+	DeskCodeApproved  Kind = "desk_code.approved"
+	DeskCodeRefused   Kind = "desk_code.refused"
+	DeskCodeShown     Kind = "desk_code.shown"
+	DeskCodeUsed      Kind = "desk_code.used"
+	DeskCodeRejected  Kind = "desk_code.rejected"
+	DeskCodeCancelled Kind = "desk_code.cancelled"
+	DeskCodeExpired   Kind = "desk_code.expired"
+
 	SessionCreated  Kind = "session.created"
 	SessionUpgraded Kind = "session.upgraded"
 	SessionEnded    Kind = "session.ended"
@@ -105,6 +114,14 @@ func Describe() []Description {
 		{PasswordResetRequested, "a link to choose a new password was requested", true},
 		{CodeRejected, "a wrong, used or expired verification code was entered", true},
 		{RecoveryCodeUsed, "a recovery code was used as the second step", false},
+		{DeskCodeRequested, "an operator requested a desk code for a person who is locked out", false},
+		{DeskCodeApproved, "a second operator approved a desk code", false},
+		{DeskCodeRefused, "a second operator refused a desk code", false},
+		{DeskCodeShown, "a desk code was shown to the operator who requested it", false},
+		{DeskCodeUsed, "a desk code was used in place of the second step", false},
+		{DeskCodeRejected, "a wrong, used or expired desk code was entered", true},
+		{DeskCodeCancelled, "a desk code was cancelled by the person or an operator, or replaced by another one", false},
+		{DeskCodeExpired, "a desk code expired before it was used", false},
 		{SessionCreated, "a person signed in", false},
 		{SessionUpgraded, "a signed-in person proved more than before", false},
 		{SessionEnded, "a session was ended", false},

@@ -308,8 +308,8 @@ func TestDeleteExpiredInSteps(t *testing.T) {
 		for _, s := range count.Statements() {
 			steps[s.Query] = append(steps[s.Query], s.Args[1].(int64))
 		}
-		if len(steps) != 23 {
-			t.Errorf("%d different statements, want 23", len(steps))
+		if len(steps) != 24 {
+			t.Errorf("%d different statements, want 24", len(steps))
 		}
 		for query, rows := range steps {
 			large := strings.Contains(query, "failed_passwords") || strings.Contains(query, "kind NOT IN ('site_guesses'")

@@ -109,6 +109,8 @@ func expired(old Cutoffs) []expiredRows {
 		{query: `DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < $1 LIMIT $2)`, before: old.Ended},
 		{query: `DELETE FROM email_links WHERE token_hash IN
 			(SELECT token_hash FROM email_links WHERE expires_at < $1 AND (due_at = 0 OR used_at > 0) LIMIT $2)`, before: old.Ended},
+		{query: `DELETE FROM desk_codes WHERE id IN
+			(SELECT id FROM desk_codes WHERE ended_at > 0 AND ended_at < $1 LIMIT $2)`, before: old.Trust},
 		{query: `UPDATE accounts SET former_password_hash = SUBSTR(former_password_hash, 1, 0), -- empty, on both databases
 				former_password_until = 0 WHERE id IN
 			(SELECT id FROM accounts WHERE former_password_until > 0 AND former_password_until < $1 LIMIT $2)`, before: old.Ended},

@@ -41,7 +41,7 @@ var fullReads = map[string]string{
 var smallIndexes = []string{
 	"grants_logout_pending", "outbox_messages_due", "outbox_messages_unknown", "outbox_messages_waiting_expires",
 	"outbox_messages_failed", "outbox_messages_urgent", "outbox_messages_others", "outbox_messages_claimed", "accounts_disabled",
-	"accounts_frozen", "accounts_role", "webhook_deliveries_failed",
+	"accounts_frozen", "accounts_role", "webhook_deliveries_failed", "desk_codes_due",
 }
 
 // noTables are names in SQLite's plans that are not tables.
@@ -429,6 +429,20 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		},
 		"CancelUndos":  func(d *db) error { return d.CancelUndos(ctx, "x1", at(1)) },
 		"UseEmailLink": func(d *db) error { return d.UseEmailLink(ctx, x, at(1)) },
+		"CreateDeskCode": func(d *db) error {
+			return errors.Join(d.EndDeskCode(ctx, "x1", "expired", at(1)),
+				d.CreateDeskCode(ctx, store.DeskCode{ID: "y", AccountID: "x1"}))
+		},
+		"GetDeskCode":          func(d *db) error { return no(d.GetDeskCode(ctx, "x1")) },
+		"FindDeskCode":         func(d *db) error { return no(d.FindDeskCode(ctx, "x1")) },
+		"ListWaitingDeskCodes": func(d *db) error { return no(d.ListWaitingDeskCodes(ctx, at(1), 5)) },
+		"ListExpiredDeskCodes": func(d *db) error { return no(d.ListExpiredDeskCodes(ctx, at(200000), 5)) },
+		"ApproveDeskCode":      func(d *db) error { return d.ApproveDeskCode(ctx, "x1", "y", at(2), at(1)) },
+		"ShowDeskCode":         func(d *db) error { return d.ShowDeskCode(ctx, "x2", x, at(2), at(1)) },
+		"SpendDeskGuess":       func(d *db) error { return d.SpendDeskGuess(ctx, "x3", "x3", 5, at(1)) },
+		"UseDeskCode":          func(d *db) error { return d.UseDeskCode(ctx, "x3", "x3", at(1)) },
+		"EndDeskCode":          func(d *db) error { return d.EndDeskCode(ctx, "x1", "expired", at(1)) },
+		"CancelDeskCode":       func(d *db) error { return no(d.CancelDeskCode(ctx, "x1", at(1))) },
 		"UseTrustedNetwork": func(d *db) error {
 			return d.UseTrustedNetwork(ctx, store.TrustedNetwork{ID: "x1", Epoch: 1, Body: x}, at(1))
 		},
@@ -663,6 +677,10 @@ func fill(t *testing.T, raw *sql.DB, url string) {
 		"offline":                     "FALSE",
 		"known_network":               "FALSE",
 		"email_links.purpose":         "'undo'",
+		"method_required":             "FALSE",
+		"desk_codes.ended_at":         "0",
+		"accounts.frozen_until":       "CASE WHEN n <= 3 THEN 0 ELSE 100000 + n END",
+		"desk_codes.state":            "CASE n WHEN 2 THEN 'approved' WHEN 3 THEN 'valid' ELSE 'waiting' END",
 		"email_links.due_at":          "CASE n WHEN 2 THEN 0 ELSE 100000 + n END",
 		"guess_budget_entries.kind":   "CASE n % 3 WHEN 0 THEN 'send' WHEN 1 THEN 'guess' ELSE 'proof' END",
 		"id_token_sent":               "FALSE",

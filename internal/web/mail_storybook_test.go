@@ -35,6 +35,9 @@ var mailStories = map[string]string{
 	"operator-kept":      "mail.operator.kept.text",
 	"operator-app-added": "mail.operator.app.added.text", "operator-app-changed": "mail.operator.app.changed.text",
 	"operator-app-secret": "mail.operator.app.secret.text", "operator-app-removed": "mail.operator.app.removed.text",
+	"desk-requested": "mail.desk.requested.text", "desk-approved": "mail.desk.approved.text",
+	"desk-refused": "mail.desk.refused.text", "desk-withdrawn": "mail.desk.withdrawn.text",
+	"desk-used": "mail.desk.used.text", "desk-cancelled": "mail.desk.cancelled.text", "desk-ended": "mail.desk.ended.text",
 }
 
 // storyMail returns a mail with values as they come in real life.

@@ -64,6 +64,7 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 	files := programFiles(t)
 	for name, want := range map[string][]string{
 		"CreateSession": {
+			"internal/challenge/desk.go acceptDeskCode",
 			"internal/challenge/prove.go saveSession", "internal/session/session.go Replace",
 			"internal/signin/signin.go enterTrusted",
 		},
@@ -72,7 +73,7 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		"continueWith":          {"internal/signin/signin.go Start"},
 		"Reauthenticate":        {"internal/challenge/prove.go saveSession"},
 		"ReauthenticateSession": {"internal/session/session.go Reauthenticate"},
-		"VerifyMAC":             {"internal/challenge/prove.go compare", "internal/web/return_target.go checkAccountTag"},
+		"VerifyMAC":             {"internal/challenge/desk.go VerifyDeskCode", "internal/challenge/prove.go compare", "internal/web/return_target.go checkAccountTag"},
 		"EqualTokenHash": {
 			"internal/client/client.go MatchesSecret", "internal/device/device.go acceptsSecret",
 			"internal/device/device.go rotateSecret", "internal/grant/auth_request.go GetAuthRequest",
@@ -84,6 +85,13 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		"Consume":        {"internal/challenge/prove.go accept", "internal/enroll/enroll.go Confirm"},
 		"UseCode":        {"internal/challenge/prove.go Consume"},
 		"PassChallenge":  {"internal/challenge/prove.go Consume"},
+		"acceptDeskCode": {"internal/challenge/desk.go VerifyDeskCode"},
+		"VerifyDeskCode": {"internal/deskcode/deskcode.go Use"},
+		"UseDeskCode":    {"internal/challenge/desk.go acceptDeskCode"},
+		"SpendDeskGuess": {"internal/challenge/desk.go guessDeskCode"},
+		"ShowDeskCode":   {"internal/deskcode/deskcode.go reveal"},
+		"CompleteSetup":  {"internal/enroll/enroll.go Confirm"},
+		"GetForSetup":    {"internal/session/session.go Get", "internal/web/desk.go withSetup"},
 		"VerifyPassword": {"internal/signin/signin.go Start"},
 		"ChargePassword": {
 			"internal/account/password.go VerifyFormerPassword", "internal/account/password.go VerifyPassword",
@@ -113,13 +121,13 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		"RefundChallenge":  {"internal/odds/budget.go refundChallenge"},
 		"RenewGuessBudget": {"internal/odds/budget.go Renew"},
 		"CreateBudgetEntry": {
-			"internal/odds/budget.go Charge", "internal/odds/budget.go Renew", "internal/odds/share.go add",
+			"internal/odds/budget.go Charge", "internal/odds/budget.go Renew", "internal/odds/desk.go ChargeDeskGuess", "internal/odds/share.go add",
 		},
 		"newEntry": {
-			"internal/odds/budget.go Charge", "internal/odds/budget.go Refund", "internal/odds/mail.go SpendMail",
+			"internal/odds/budget.go Charge", "internal/odds/budget.go Refund", "internal/odds/desk.go ChargeDeskGuess", "internal/odds/mail.go SpendMail",
 		},
 		"SetPassword": {
-			"internal/account/password.go ResetPassword", "internal/enroll/undo.go undoChange",
+			"internal/account/password.go ResetPassword", "internal/deskcode/deskcode.go removePassword", "internal/enroll/undo.go undoChange",
 			"internal/signin/signin.go ChangePassword",
 		},
 		"SetCookie": {
@@ -140,7 +148,7 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		},
 		"EndOthers": {
 			"internal/enroll/enroll.go Confirm", "internal/enroll/enroll.go Remove",
-			"internal/enroll/second_step.go SetEmailSecondStep",
+			"internal/enroll/second_step.go SetEmailSecondStep", "internal/session/session.go CompleteSetup",
 		},
 		"CreateFactor":          {"internal/enroll/enroll.go save", "internal/enroll/undo.go restoreFactor"},
 		"UseFactor":             {"internal/challenge/prove.go Consume"},
@@ -149,9 +157,9 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		// Whatever raises the epoch ends trust, and only a full proof begins it.
 		"EndTrust": {
 			"internal/account/operator.go setDisabled", "internal/account/password.go ResetPassword",
-			"internal/challenge/prove.go notifyBackupUsed", "internal/device/operator.go ForgetAllBy",
+			"internal/challenge/desk.go acceptDeskCode", "internal/challenge/prove.go notifyBackupUsed", "internal/deskcode/deskcode.go Cancel", "internal/device/operator.go ForgetAllBy",
 			"internal/device/trusted.go RevokeAllDevices", "internal/enroll/operator.go ConfirmProposedEmail",
-			"internal/enroll/operator.go removeBy", "internal/enroll/undo.go undoChange",
+			"internal/enroll/operator.go removeBy", "internal/enroll/setup.go KeepOnlyEmail", "internal/enroll/undo.go undoChange",
 			"internal/session/operator.go EndAllBy", "internal/session/session.go EndAll", "internal/session/session.go EndOthers",
 			"internal/signin/signin.go ChangePassword",
 		},
@@ -159,7 +167,7 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		"SetNames": {"internal/account/account.go ChangeNames", "internal/account/operator.go Rename"}, "ChangeNames": {"internal/web/name.go handleChangeName"},
 		"UpdateTrustEpoch": {"internal/account/trust.go EndTrust"},
 		"IncrementEpoch": {
-			"internal/enroll/operator.go ConfirmProposedEmail", "internal/enroll/operator.go removeBy",
+			"internal/deskcode/deskcode.go removePassword", "internal/enroll/operator.go ConfirmProposedEmail", "internal/enroll/operator.go removeBy", "internal/enroll/setup.go KeepOnlyEmail",
 			"internal/session/operator.go EndAllBy", "internal/session/session.go EndAll",
 			"internal/session/session.go EndOthers", "internal/store/account_list.go DeleteAccount",
 		},

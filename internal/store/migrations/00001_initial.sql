@@ -144,19 +144,43 @@ CREATE TABLE sessions (
 	persistent        BOOLEAN NOT NULL,             -- the browser keeps its cookie until expires_at
 	device_id         TEXT NOT NULL,
 	trust_verified_at BIGINT NOT NULL,              -- when the trust that skipped the second step was verified
-	factor_id         TEXT NOT NULL                 -- the factor that proved the second step last; '' for email and trust
+	factor_id         TEXT NOT NULL,                -- the factor that proved the second step last; '' for email and trust
+	desk_code_id      TEXT NOT NULL,                -- the desk code that replaced the second step; '' once both are completed
+	method_required   BOOLEAN NOT NULL              -- the person must set up a method before anything else
 );
 CREATE INDEX sessions_account ON sessions (account_id, started_at, id);
 CREATE INDEX sessions_device ON sessions (device_id) WHERE device_id <> '';
 CREATE INDEX sessions_expires ON sessions (expires_at);
 
+-- A code that the help desk reads to a person who is locked out, from its request on. An account has at most one that
+-- has not ended.
+CREATE TABLE desk_codes (
+	id          TEXT PRIMARY KEY,
+	account_id  TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+	epoch       BIGINT NOT NULL,                    -- of the account, when it was requested; not accepted if it differs
+	state       TEXT NOT NULL,                      -- waiting, approved, valid, used, refused, cancelled, replaced, expired
+	asked_by    TEXT NOT NULL,                      -- 'TYPE:ID' of the operator
+	approved_by TEXT NOT NULL,                      -- 'TYPE:ID' of the second operator; '' if none was needed
+	mac         BYTEA NOT NULL,                     -- keyed hash; empty until the code is shown
+	attempt_id  TEXT NOT NULL,                      -- the sign-in in which a code was entered first; '' if none was
+	guesses     BIGINT NOT NULL,                    -- codes compared with it
+	asked_at    BIGINT NOT NULL,
+	expires_at  BIGINT NOT NULL,                    -- of the present state
+	used_at     BIGINT NOT NULL,
+	ended_at    BIGINT NOT NULL                     -- 0: waiting, approved or valid
+);
+CREATE UNIQUE INDEX desk_codes_open ON desk_codes (account_id) WHERE ended_at = 0;
+CREATE INDEX desk_codes_due ON desk_codes (expires_at) WHERE ended_at = 0;
+CREATE INDEX desk_codes_account ON desk_codes (account_id);
+CREATE INDEX desk_codes_ended ON desk_codes (ended_at) WHERE ended_at > 0;
+
 -- A link sent by email.
 CREATE TABLE email_links (
 	token_hash  BYTEA PRIMARY KEY,
-	purpose     TEXT NOT NULL,                       -- invite, signup, reset, address, undo, exists, decoy
+	purpose     TEXT NOT NULL,                       -- invite, signup, reset, address, undo, desk, exists, decoy
 	email       TEXT NOT NULL,                       -- canonical form; undo: of the account before the change
-	account_id  TEXT NOT NULL,                       -- reset, address, undo
-	factor_id   TEXT NOT NULL,                       -- undo: the factor to remove; '' to restore the address
+	account_id  TEXT NOT NULL,                       -- reset, address, undo, desk
+	factor_id   TEXT NOT NULL,                       -- undo: the factor to remove; '' to restore the address; desk: the desk code
 	replaced    BYTEA NOT NULL,                      -- undo: the factor to restore, as JSON with a sealed body; empty: none
 	due_at      BIGINT NOT NULL,                     -- undo: when it takes effect; 0: it was not requested
 	language    TEXT NOT NULL,                       -- undo: of the person who requested it, for the messages at due_at; invite: of the mail
@@ -200,6 +224,8 @@ INSERT INTO audit_terms (id, term) VALUES
 	(62, 'refresh_token.reused'), (63, 'signing_key.created'), (64, 'backup.restored'), (65, 'events.omitted'),
 	(66, 'account.deleted'), (67, 'account.exported'), (68, 'invitation.revoked'), (69, 'email.change_proposed'),
 	(70, 'account.role_changed'), (71, 'delivery.tested'),
+	(72, 'desk_code.requested'), (73, 'desk_code.approved'), (74, 'desk_code.refused'), (75, 'desk_code.shown'),
+	(76, 'desk_code.used'), (77, 'desk_code.rejected'), (78, 'desk_code.cancelled'), (79, 'desk_code.expired'),
 	(95, 'people.exported'), (96, 'events.exported'),
 	(80, 'webhook.tested'), (81, 'webhook.replayed'), (82, 'webhook.failed');
 
@@ -376,7 +402,7 @@ CREATE TABLE guess_budgets (
 CREATE TABLE guess_budget_entries (
 	id            TEXT PRIMARY KEY,
 	budget        TEXT NOT NULL,
-	kind          TEXT NOT NULL,                    -- guess, pair, send, renewal, proof
+	kind          TEXT NOT NULL,                    -- guess, pair, desk, send, renewal, proof
 	challenge_id  TEXT NOT NULL,
 	device_id     TEXT NOT NULL,                    -- the known browser that caused it; '' for others
 	known_network BOOLEAN NOT NULL,                 -- unknown browser, network where both steps were completed
