@@ -67,6 +67,11 @@ func (c *Challenges) SpendText(ctx context.Context, tx *store.DB, account string
 	return nil
 }
 
+// TextPayment returns a function that calls SpendText in a transaction.
+func (c *Challenges) TextPayment(ctx context.Context, account string) func(tx *store.DB) error {
+	return func(tx *store.DB) error { return c.SpendText(ctx, tx, account) }
+}
+
 // spendMessage counts a message. It returns a *ratelimit.LimitedError if it may not be sent now. Text
 // messages and calls cost money, and a fraudster who owns the number can earn part of it. An email to a
 // new address may reach somebody who has nothing to do with the account. It counts even if it is not sent
