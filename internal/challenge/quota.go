@@ -28,7 +28,7 @@ func (c *Challenges) TextCosts(ctx context.Context) (today, month int64, err err
 	now := c.Now().UTC()
 	first := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
 	windows, err := c.Store.ListCounterWindows(ctx,
-		store.Counter{Kind: store.TextBudget, Window: textBudgetWindow.Milliseconds()}, first)
+		store.Counter{Kind: "text_budget", Window: textBudgetWindow.Milliseconds()}, first)
 	if err != nil {
 		return 0, 0, fmt.Errorf("challenge: text costs: %w", err)
 	}
@@ -45,14 +45,12 @@ const textsPerParty = 3
 
 // quotas returns the quotas of one message.
 func (t TextBudget) quotas(who ratelimit.Standing, account string) []ratelimit.Quota {
-	if t.PerDay == 0 && t.PricePerMessage > 0 { // counted for the operators
-		return []ratelimit.Quota{{
-			Kind: store.TextBudget, Window: textBudgetWindow, Amount: t.PricePerMessage, Limit: math.MaxInt64,
-		}}
-	}
 	shared := ratelimit.Shared{
-		Kind: store.TextBudget, Window: textBudgetWindow, Limit: t.PerDay,
+		Kind: "text_budget", Window: textBudgetWindow, Limit: t.PerDay,
 		PartyLimit: max(t.PerDay/10, textsPerParty*t.PricePerMessage),
+	}
+	if t.PerDay == 0 && t.PricePerMessage > 0 { // counted for the operators
+		shared.Limit, shared.PartyLimit, who = math.MaxInt64, 0, ratelimit.Proven
 	}
 	return shared.For(who, account, t.PricePerMessage)
 }
