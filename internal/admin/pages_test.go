@@ -97,7 +97,7 @@ func stories(lang string) map[string]render.View {
 			Name: "<script>Jane", Email: "jane.doe@example.com", State: directory.StateFrozen, LastSignInAt: now}, "role.helpdesk", "/admin/people/BO63BHZUKWFSA7LGVCCPWHSJOE?from=q%3Djane"}}, peoplePerPage),
 			States: []string{"active", "disabled", "frozen"}, First: "/admin/people", Next: "/admin/people?after=x", CSV: "/admin/people.csv", MayMail: true}),
 		"person-barred": newView("person", "admin.people.title", personPage{frame: f, Barred: true, Back: "/admin/people"}),
-		"person": newView("person", "admin.people.title", examplePerson(f)),
+		"person":        newView("person", "admin.people.title", examplePerson(f)),
 		"action": newView("action", "admin.act.rename.title", actionPage{frame: f, Name: "rename", ID: "A", Email: "a@example.com", Person: "<script>", Item: "<b>x",
 			Inputs: []actionInput{{"name", "field.name", "<script>", false}, {"given_name", "field.given", "", true}, {"email", "admin.field.email", "", false}},
 			Roles:  []roleChoice{{"", "role.none", "admin.role.none", true}, {"operator", "role.operator", "admin.role.operator", false}}, Danger: true, Confirm: confirmField}),
