@@ -65,7 +65,9 @@ func (a *Accounts) CheckInvitations(ctx context.Context, by By, people []NewAcco
 var ErrTwice = errors.New("address is in the list twice")
 
 // invitationLinks returns the links of the invitations, without tokens. Its errors are those of CheckInvitations.
-func (a *Accounts) invitationLinks(ctx context.Context, db *store.DB, by By, people []NewAccount) ([]store.EmailLink, error) {
+func (a *Accounts) invitationLinks(
+	ctx context.Context, db *store.DB, by By, people []NewAccount,
+) ([]store.EmailLink, error) {
 	if by.Account != "" && len(people) > MaxInvitations {
 		return nil, ErrTooMany
 	}
@@ -91,7 +93,8 @@ func (a *Accounts) invitationLinks(ctx context.Context, db *store.DB, by By, peo
 			}
 		}
 		if err == nil && inviter == RoleHelpdesk {
-			if err = permitHelpdesk(ctx, db, l); err != nil && !errors.Is(err, ErrNotPermitted) && !errors.Is(err, ErrInvited) {
+			err = permitHelpdesk(ctx, db, l)
+			if err != nil && !errors.Is(err, ErrNotPermitted) && !errors.Is(err, ErrInvited) {
 				return nil, fmt.Errorf("account: invite: %w", err)
 			}
 		}
@@ -201,7 +204,9 @@ func (a *Accounts) createInvitation(ctx context.Context, tx *store.DB, by By, l 
 	}
 	old, err := tx.FindInvitation(ctx, l.Email)
 	if err == nil && reason == "" {
-		e := audit.Event{Kind: audit.InvitationRevoked, Actor: by.Actor, Target: LinkTarget(old.EmailLink), Reason: "replaced"}
+		e := audit.Event{
+			Kind: audit.InvitationRevoked, Actor: by.Actor, Target: LinkTarget(old.EmailLink), Reason: "replaced",
+		}
 		err = a.Event(ctx, tx, e, by.From)
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -280,11 +285,12 @@ func ParseInvitationCursor(text string) (c InvitationCursor, ok bool) {
 
 // OpenInvitation returns the invitation of an address that was not used, for operators. It returns ErrNoInvitation or
 // ErrNotPermitted.
-func (a *Accounts) OpenInvitation(ctx context.Context, by By, email string) (i Invitation, err error) {
-	return i, a.withInvitation(ctx, by, email, func(_ *store.DB, l store.EmailLink) error {
-		i = Invitation{l.Email, l.Name, SplitGroups(l.Groups), l.Role, l.CreatedAt, l.ExpiresAt, time.Time{}}
-		return nil
-	})
+func (a *Accounts) OpenInvitation(ctx context.Context, by By, email string) (Invitation, error) {
+	l, err := a.findInvitation(ctx, a.Store, by, email)
+	if err != nil {
+		return Invitation{}, fmt.Errorf("account: invitation: %w", err)
+	}
+	return Invitation{l.Email, l.Name, SplitGroups(l.Groups), l.Role, l.CreatedAt, l.ExpiresAt, time.Time{}}, nil
 }
 
 // ListInvitations lists up to limit invitations after a position, newest first. Those that were used or have expired
@@ -337,36 +343,42 @@ func (a *Accounts) RevokeInvitation(ctx context.Context, by By, email string) er
 	})
 }
 
-// withInvitation calls f with the invitation of an address that was not used, in a transaction. It returns
-// ErrNotPermitted if the invitation gives a role, and the operator is of the help desk.
+// withInvitation calls f with the invitation of findInvitation, in a transaction in which the role of the operator stays.
 func (a *Accounts) withInvitation(ctx context.Context, by By, email string,
 	f func(tx *store.DB, l store.EmailLink) error) error {
-	address, err := ParseEmail(email)
-	if err != nil {
-		return ErrNoInvitation
-	}
-	err = a.Store.Tx(ctx, func(tx *store.DB) error {
+	err := a.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.LockAccounts(ctx, by.Account, ""); err != nil {
 			return err
 		}
-		inviter, err := a.inviterRole(ctx, tx, by)
+		l, err := a.findInvitation(ctx, tx, by, email)
 		if err != nil {
 			return err
 		}
-		i, err := tx.FindInvitation(ctx, address)
-		if errors.Is(err, store.ErrNotFound) {
-			return ErrNoInvitation
-		}
-		if err != nil {
-			return err
-		}
-		if i.Role != "" && inviter == RoleHelpdesk {
-			return ErrNotPermitted
-		}
-		return f(tx, i.EmailLink)
+		return f(tx, l)
 	})
 	if err != nil {
 		return fmt.Errorf("account: invitation: %w", err)
 	}
 	return nil
+}
+
+// findInvitation returns the link of the invitation of an address that was not used. It returns ErrNoInvitation, and
+// ErrNotPermitted if the invitation gives a role and the operator is of the help desk.
+func (a *Accounts) findInvitation(ctx context.Context, db *store.DB, by By, email string) (store.EmailLink, error) {
+	address, err := ParseEmail(email)
+	if err != nil {
+		return store.EmailLink{}, ErrNoInvitation
+	}
+	inviter, err := a.inviterRole(ctx, db, by)
+	if err != nil {
+		return store.EmailLink{}, err
+	}
+	i, err := db.FindInvitation(ctx, address)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return store.EmailLink{}, ErrNoInvitation
+	case err == nil && i.Role != "" && inviter == RoleHelpdesk:
+		return store.EmailLink{}, ErrNotPermitted
+	}
+	return i.EmailLink, err
 }

@@ -48,10 +48,10 @@ func (b By) permits(actor, target store.Account) error {
 	return ErrNotPermitted
 }
 
-// Authorize returns the account with this id, and keeps it and the role of the operator as they are until the
+// Permit returns the account with this id, and keeps it and the role of the operator as they are until the
 // transaction ends. It returns ErrNotPermitted, ErrChanged if the account was deleted, and a *ratelimit.LimitedError if
 // the operator has changed too much.
-func (a *Accounts) Authorize(ctx context.Context, tx *store.DB, by By, id string) (target store.Account, err error) {
+func (a *Accounts) Permit(ctx context.Context, tx *store.DB, by By, id string) (target store.Account, err error) {
 	if err := tx.LockAccounts(ctx, id, by.Account); err != nil {
 		return target, err
 	}
@@ -122,7 +122,7 @@ func (a *Accounts) ChangeBy(ctx context.Context, by By, who string,
 		return err
 	}
 	err = a.Store.Tx(ctx, func(tx *store.DB) error {
-		account, err := a.Authorize(ctx, tx, by, found.ID)
+		account, err := a.Permit(ctx, tx, by, found.ID)
 		if err != nil {
 			return err
 		}
@@ -260,7 +260,7 @@ func (a *Accounts) SendLinkBy(ctx context.Context, by By, who string, link LinkB
 	}
 	token := seal.NewLinkToken()
 	err = a.Store.Tx(ctx, func(tx *store.DB) error {
-		account, err := a.Authorize(ctx, tx, by, found.ID)
+		account, err := a.Permit(ctx, tx, by, found.ID)
 		if err != nil {
 			return err
 		}

@@ -152,7 +152,7 @@ func (e *Enrollments) EndFreeze(ctx context.Context, by account.By, who string) 
 		Event: audit.Event{Kind: audit.UndoRejected, Actor: by.Actor}, Template: "operator.kept", Who: by.Who(),
 	}
 	err = e.keepChanges(ctx, a.ID, n, by.From, func(tx *store.DB) error {
-		_, err := e.Accounts.Authorize(ctx, tx, by.OperatorsOnly(), a.ID)
+		_, err := e.Accounts.Permit(ctx, tx, by.OperatorsOnly(), a.ID)
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {

@@ -343,6 +343,7 @@ func TestErrorTableCoversEveryError(t *testing.T) {
 			"ErrLink":         account.ErrLink,
 			"ErrFrozen":       account.ErrFrozen,
 			"ErrSignUpClosed": account.ErrSignUpClosed, "ErrRole": account.ErrRole, "ErrTwice": account.ErrTwice,
+			"ErrNotPermitted": account.ErrNotPermitted, "ErrInvited": account.ErrInvited, "ErrTooMany": account.ErrTooMany,
 			"ErrNoInvitation": account.ErrNoInvitation, "ErrChanged": account.ErrChanged, "ErrDisabled": account.ErrDisabled,
 			"ErrEnabled": account.ErrEnabled, "ErrNotFrozen": account.ErrNotFrozen, "ErrLastOperator": account.ErrLastOperator,
 		},

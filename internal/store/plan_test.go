@@ -136,6 +136,7 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 			e := store.AuditEvent{Kind: "session.created", ActorType: "person", Account: "x1"}
 			return errors.Join(no(d.CreateAuditEvent(ctx, e, at(5000))), no(d.TouchAccounts(ctx, at(6000))))
 		},
+		"LockAccounts":    func(d *db) error { return d.LockAccounts(ctx, "a1", "a2") },
 		"LockOperators":   func(d *db) error { return no(d.LockOperators(ctx)) },
 		"DeleteAccount":   func(d *db) error { return d.DeleteAccount(ctx, store.Account{ID: "x1", Email: "x1", Epoch: 1}, at(1)) },
 		"ListInvitations": func(d *db) error { return no(d.ListInvitations(ctx, store.InvitationCursor{}, 5)) },
@@ -143,6 +144,7 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 			l := store.EmailLink{TokenHash: []byte("invited"), Purpose: store.LinkInvite, Email: "y"}
 			return errors.Join(d.CreateEmailLink(ctx, l), no(d.FindInvitation(ctx, "y")))
 		},
+		"DeleteEmailLinks":  func(d *db) error { return d.DeleteEmailLinks(ctx, "a1", "address") },
 		"DeleteInvitations": func(d *db) error { return no(d.DeleteInvitations(ctx, "x1")) },
 		"ClockAhead":        func(d *db) error { return no(d.ClockAhead(ctx, time.Now)) },
 		"ListClients":       func(d *db) error { return no(d.ListClients(ctx)) },

@@ -171,7 +171,9 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 			"internal/device/operator.go ForgetBy", "internal/enroll/operator.go removeBy", "internal/session/operator.go EndAllBy",
 			"internal/session/operator.go EndBy",
 		},
-		"SendLinkBy":    {"internal/account/operator.go SendPasswordReset", "internal/enroll/operator.go ProposeEmail"},
+		"SendLinkBy": {"internal/account/operator.go SendPasswordReset", "internal/enroll/operator.go ProposeEmail"},
+		"Permit": {"internal/account/operator.go ChangeBy", "internal/account/operator.go SendLinkBy",
+			"internal/enroll/operator.go EndFreeze"},
 		"DeleteAccount": {"cmd/twostep/account.go Run", "internal/account/operator.go Delete"},
 		"saveEmail":     {"internal/enroll/enroll.go save", "internal/enroll/operator.go ConfirmProposedEmail"},
 		// A code and a refresh token are used up in one place, and one place gives an app its code.

@@ -202,7 +202,7 @@ func TestOperatorsHelpPeople(t *testing.T) {
 		}
 		do("rename", "name=Anne&given_name=&family_name=", "name.changed")
 		do("groups", "groups=staff%2C+wiki", "account.groups_changed")
-		do("role", "role=auditor", "account.role_changed")
+		do("role", "role=auditor&seen=", "account.role_changed")
 		do("role", "role=&seen=auditor", "account.role_changed")
 		do("reset-link", "", "password.reset_requested")
 		do("email", "email=anne%40example.net", "email.change_proposed")
