@@ -444,7 +444,7 @@ func (c *sessionEndCommand) Run(ctx context.Context, to console, from *settingSo
 
 type deviceForgetCommand struct {
 	changeFlags
-	Device string `placeholder:"ID" help:"Forget only this device; twostep account show prints its ID"`
+	Device string `placeholder:"ID" help:"Remove only this device; twostep account show prints its ID"`
 }
 
 // Run revokes the trust in one device or all devices of an account.

@@ -41,3 +41,28 @@ func TestPeopleList(t *testing.T) {
 		t.Errorf("groups without the right: %+v", wrong)
 	}
 }
+
+// Whatever a list has, each line is a person, wrong, or skipped, and named by its number.
+func FuzzPeopleList(f *testing.F) {
+	f.Add("email;name\nanna@example.com;Anna;staff,wiki\n")
+	f.Add("anna@example.com, \"Anna \"\"Nan\"\" Adams\", staff\n\"open, x\n")
+	f.Add("\ufeffa\tb\tc\r\n\x00,;\t")
+	f.Fuzz(func(t *testing.T, text string) {
+		people, lines, wrong := parsePeopleList(text, true, "en")
+		last, most := 0, strings.Count(text, "\n")+1
+		for _, line := range lines {
+			if line <= last || line > most {
+				t.Fatalf("lines %v of %d", lines, most)
+			}
+			last = line
+		}
+		for _, one := range wrong {
+			if slices.Contains(lines, one.Line) || one.Line < 1 || one.Line > most {
+				t.Fatalf("wrong %+v beside the lines %v", one, lines)
+			}
+		}
+		if len(people) != len(lines) || len(people)+len(wrong) > most {
+			t.Fatalf("%d people on %d lines, %d wrong", len(people), len(lines), len(wrong))
+		}
+	})
+}

@@ -140,6 +140,7 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 			"internal/web/password.go handleChangePassword", "internal/web/second_step.go handleSecondStep",
 		},
 		"SetPersistentCookie": {
+			"internal/admin/notice.go setNotice",
 			"internal/forwardauth/callback.go handleCallback", "internal/forwardauth/callback.go redirectToSignIn",
 			"internal/render/cookies.go SetCookie", "internal/render/cookies.go SetProbeCookie",
 			"internal/web/inbox.go acceptInboxKey", "internal/web/settings.go handleDismissRecommendation",
