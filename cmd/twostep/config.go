@@ -31,6 +31,7 @@ type settingSources struct {
 	fileValues map[string]string // by flag name
 	fileLines  map[string]int    // by flag name
 	apps       []twostep.App     // from the file; flags and variables define none
+	policy     twostep.Policy    // the tables of groups and apps, from the file
 	origins    map[string]origin // by flag name; flags on the command line have none
 
 	// Errors of the file and of single values. They are returned later, since kong would attribute them
@@ -118,7 +119,10 @@ func (s *settingSources) readFile(command *kong.Context) error {
 		return fmt.Errorf("%s: %w", source, err)
 	}
 	s.fileLines, _ = keyLines(text)
-	s.fileValues, s.apps, err = parseConfigFile(s.fileName, text)
+	if s.fileValues, s.apps, err = parseConfigFile(s.fileName, text); err != nil {
+		return err
+	}
+	s.policy, err = parsePolicy(s.fileName, text)
 	return err
 }
 
@@ -188,7 +192,7 @@ func parseConfigFile(name string, text []byte) (map[string]string, []twostep.App
 func flattenTable(flat map[string]string, prefix string, tree map[string]any) {
 	for key, value := range tree {
 		key = prefix + strings.ReplaceAll(strings.ToLower(key), "_", "-")
-		if key == "app" { // an array of tables, without a flag
+		if key == "app" || key == "policy-group" || key == "policy-app" { // tables without a flag
 			continue
 		}
 		if table, ok := value.(map[string]any); ok {

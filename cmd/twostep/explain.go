@@ -93,7 +93,7 @@ func decisionHeading(i, n int) string {
 
 // trustReasons say why a code is needed, by the reason of a decision.
 var trustReasons = map[string]string{
-	"off":       "trusted devices are switched off (trust.days is 0)",
+	"off":       "trusted devices are switched off (policy.trust is off)",
 	"none":      "this browser is not a trusted device of the account",
 	"password":  "the password was changed after the device was trusted",
 	"factor":    "a verification method was added, changed or removed after the device was trusted",
@@ -110,6 +110,7 @@ var trustReasons = map[string]string{
 	"unknown":   "the client address is unknown",
 	"network":   "the device was not trusted on this network",
 	"clock":     "the clock of the server was set back",
+	"method":    "the device was trusted with a method that the policy does not allow",
 	"expired":   "the trust has expired",
 }
 

@@ -76,11 +76,11 @@ func formatError(err error) string {
 // optionSettings are the settings that set the options of the server, to name them in its errors.
 var optionSettings = map[string]string{
 	"PublicURL": "public_url", "KeyFile": "key_file", "Database": "database", "Site": "site", "HelpMenu": "help.menu",
-	"SignUp":    "signup",
-	"TrustDays": "trust.days", "TrustNetwork": "trust.network", "TrustBrowser": "trust.browser",
+	"SignUp":       "signup",
+	"TrustNetwork": "trust.network", "TrustBrowser": "trust.browser",
 	"TrustedProxies": "trusted_proxies", "ProxySecret": "proxy_secret",
 	"GuessOddsOneIn": "odds", "AuditDays": "audit.days", "OperatorSecondStep": "operators.second_step",
-	"IdleTimeout": "session.idle", "AbsoluteTimeout": "session.absolute", "SMSGateways": "sms.gateways",
+	"SMSGateways": "sms.gateways",
 }
 
 // nameSetting replaces the name of an option in an error of the server by that of its setting.

@@ -41,7 +41,7 @@ func collectValues(values map[string]string, v reflect.Value, section string) {
 	for f := range fieldsOf(v.Type()) {
 		one := v.FieldByIndex(f.Index)
 		if f.Type.Kind() == reflect.Struct {
-			collectValues(values, one, tomlKey(f)+"-")
+			collectValues(values, one, section+tomlKey(f)+"-")
 			continue
 		}
 		if _, ok := f.Tag.Lookup("help"); !ok {

@@ -157,14 +157,14 @@ func (s *Handlers) requireRole(r *http.Request, roles []string) (operator, error
 		return operator{}, render.ErrNotFound
 	}
 	// Most sessions that fail, fail here, without another read.
-	if !found.AuthenticatedAs(session.LevelEmail, session.OperatorFreshFor, s.Pages.CurrentTime()) {
+	if !found.AuthenticatedAs(session.LevelEmail, s.Sessions.OperatorFreshFor(found), s.Pages.CurrentTime()) {
 		return operator{}, session.ErrStepUpRequired
 	}
 	level, err := s.Challenges.OperatorLevel(r.Context(), found)
 	if err != nil {
 		return operator{}, err
 	}
-	if !found.AuthenticatedAs(level, session.OperatorFreshFor, s.Pages.CurrentTime()) {
+	if !found.AuthenticatedAs(level, s.Sessions.OperatorFreshFor(found), s.Pages.CurrentTime()) {
 		return operator{}, session.ErrStepUpRequired
 	}
 	return who, nil

@@ -211,12 +211,12 @@ func New(p Policy, methods []string) (*Rules, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a := p.All; a.Idle > 0 && a.Absolute > 0 && a.Idle > a.Absolute {
-		return nil, a.wrong("policy", KeyIdle, "is %s, want at most session.absolute, which is %s", FormatDuration(a.Idle),
-			FormatDuration(a.Absolute))
-	}
 	r := &Rules{groups: map[string]Limits{}, apps: map[string]Limits{}}
 	r.all = complete(all)
+	if p.All.Idle > r.all.Absolute.For {
+		return nil, p.All.wrong("policy", KeyIdle, "is %s, want at most session.absolute, which is %s",
+			FormatDuration(p.All.Idle), FormatDuration(r.all.Absolute.For))
+	}
 	r.shortestIdle = r.all.Idle.For
 	for _, kind := range []struct {
 		name  string
@@ -244,6 +244,12 @@ func New(p Policy, methods []string) (*Rules, error) {
 	return r, nil
 }
 
+// Check returns an *Error for the first setting that New would refuse.
+func (p Policy) Check(methods []string) error {
+	_, err := New(p, methods)
+	return err
+}
+
 // complete adds the defaults of the rule for all.
 func complete(all Limits) Limits {
 	for _, d := range []struct {
@@ -260,8 +266,12 @@ func complete(all Limits) Limits {
 	return all
 }
 
-// For returns what holds for an account with these groups in an app; "": in no app.
+// For returns what holds for an account with these groups in an app; "": in no app. nil Rules limit only trust, to
+// MaxTrust.
 func (r *Rules) For(groups []string, app string) Limits {
+	if r == nil {
+		return Limits{Trust: Limit{MaxTrust, "default"}}
+	}
 	l := r.all
 	if app != "" {
 		if of, ok := r.apps[app]; ok {
@@ -279,8 +289,40 @@ func (r *Rules) For(groups []string, app string) Limits {
 	return l
 }
 
-// ShortestIdle returns the shortest time of all rules after which a session without a request ends.
-func (r *Rules) ShortestIdle() time.Duration { return r.shortestIdle }
+// Requires reports whether some rule requires another method than email, or allows only some methods.
+func (r *Rules) Requires() bool {
+	if r == nil {
+		return false
+	}
+	asks := func(l Limits) bool { return !l.Require.From.IsZero() || l.Methods.Names != nil }
+	for _, kind := range []map[string]Limits{r.groups, r.apps} {
+		for _, l := range kind {
+			if asks(l) {
+				return true
+			}
+		}
+	}
+	return asks(r.all)
+}
+
+// ShortestIdle returns the shortest time of all rules after which a session without a request ends; 0 for nil Rules.
+func (r *Rules) ShortestIdle() time.Duration {
+	if r == nil {
+		return 0
+	}
+	return r.shortestIdle
+}
+
+// Within returns d, or the limit if it is shorter.
+func (l Limit) Within(d time.Duration) time.Duration {
+	if l.For > 0 {
+		return min(d, l.For)
+	}
+	return d
+}
+
+// Exceeded reports whether d is longer than the limit.
+func (l Limit) Exceeded(d time.Duration) bool { return l.For > 0 && d > l.For }
 
 // limits returns what the rule with this name and its preset set.
 func (r Rule) limits(name string, methods []string) (Limits, error) {

@@ -155,6 +155,7 @@ func TestWrongSettings(t *testing.T) {
 		"policy.session.idle is 30s":            {All: Rule{Idle: 30 * time.Second}},
 		"policy.session.idle is 2h, want at most session.absolute, which is 1h": {
 			All: Rule{Idle: 2 * time.Hour, Absolute: time.Hour}},
+		"policy.session.idle is 2d, want at most session.absolute, which is 24h": {All: Rule{Idle: 48 * time.Hour}},
 		"policy.group.finance.session.absolute is 366d": group(Rule{Absolute: 366 * 24 * time.Hour}),
 		"policy.group.finance.refresh is 59m":           group(Rule{Refresh: 59 * time.Minute}),
 		"policy.group.finance.reauthenticate is 2d":     group(Rule{Reauthenticate: 48 * time.Hour}),

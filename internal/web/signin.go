@@ -175,7 +175,7 @@ func (s *Handlers) handleSignIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	result, err := s.SignIns.Start(r.Context(), signin.Credentials{
 		Email: form["email"], Password: form["password"], LinkQuery: linkQuery(target),
-		SkipTrust: target.NeedsFullSignIn, Level: target.MinLevel,
+		SkipTrust: target.NeedsFullSignIn, Level: target.MinLevel, App: target.ClientID,
 		AttemptToken: s.Pages.Cookie(r, render.SignInCookie), StaySignedIn: form["stay"] != "",
 	}, s.Pages.Origin(r))
 	if waitError, ok := errors.AsType[*ratelimit.LimitedError](err); ok {

@@ -67,7 +67,7 @@ func (s *Handlers) handleStepUp(w http.ResponseWriter, r *http.Request, who sign
 		r.Context(),
 		who.Session,
 		signin.StepUpRequest{
-			Password: form["password"], LinkQuery: linkQuery(target), Level: target.MinLevel,
+			Password: form["password"], LinkQuery: linkQuery(target), Level: target.MinLevel, App: target.ClientID,
 			AttemptToken: s.Pages.Cookie(r, render.SignInCookie),
 		},
 		s.Pages.Origin(r),

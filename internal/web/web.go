@@ -140,6 +140,7 @@ func (s *Handlers) withAttempt(pattern string, h func(http.ResponseWriter, *http
 				return err
 			}
 			p.target, p.LinkQuery = target, linkQuery(target)
+			p.SetApp(target.ClientID)
 			switch err = h(w, r, p); {
 			case errors.Is(err, challenge.ErrNoAttempt):
 				return redirect(w, r, restartURL(p))
