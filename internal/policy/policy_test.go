@@ -156,10 +156,10 @@ func TestWrongSettings(t *testing.T) {
 		"policy.session.idle is 2h, want at most session.absolute, which is 1h": {
 			All: Rule{Idle: 2 * time.Hour, Absolute: time.Hour}},
 		"policy.session.idle is 2d, want at most session.absolute, which is 24h": {All: Rule{Idle: 48 * time.Hour}},
-		"policy.group.finance.session.absolute is 366d": group(Rule{Absolute: 366 * 24 * time.Hour}),
-		"policy.group.finance.refresh is 59m":           group(Rule{Refresh: 59 * time.Minute}),
-		"policy.group.finance.reauthenticate is 2d":     group(Rule{Reauthenticate: 48 * time.Hour}),
-		"policy.group.finance.methods is empty":         group(Rule{Methods: []string{}}),
+		"policy.group.finance.session.absolute is 366d":                          group(Rule{Absolute: 366 * 24 * time.Hour}),
+		"policy.group.finance.refresh is 59m":                                    group(Rule{Refresh: 59 * time.Minute}),
+		"policy.group.finance.reauthenticate is 2d":                              group(Rule{Reauthenticate: 48 * time.Hour}),
+		"policy.group.finance.methods is empty":                                  group(Rule{Methods: []string{}}),
 		`policy.group.finance.methods has "fax", want some of email, totp`: group(
 			Rule{Methods: []string{"totp", "fax"}}),
 		`t.toml:3: policy.group.finance.preset is "ato", want one of ato-osf, nist-aal2, pci-dss`: group(

@@ -234,7 +234,11 @@ func (s *Handlers) completeSignIn(
 	if err := s.Sessions.SignOut(r.Context(), s.Pages.Cookie(r, render.SessionCookie), s.Pages.Origin(r)); err != nil {
 		return err
 	}
-	return redirect(w, r, target.urlOrSettings())
+	next, err := s.afterSignIn(r, result.Session, target)
+	if err != nil {
+		return err
+	}
+	return redirect(w, r, next)
 }
 
 // renderFormError renders the form again with the error next to a field; "": for the whole form. An error that passes
