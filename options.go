@@ -59,6 +59,9 @@ type Options struct {
 	// Policy says how long trust, sessions and refresh tokens last, and which methods are allowed: for all, by group and by
 	// app. Default: trust for 30 days, sessions for 1 h without a request and 24 h in any case, all methods.
 	Policy Policy
+	// ParsePolicy reads the policy that an operator tries on the operators' pages, from the text of the configuration file of
+	// the program. nil: there is no such page.
+	ParsePolicy func(text []byte) (Policy, error)
 	// StaySignedIn adds the checkbox "Stay signed in" to the sign-in page. It says whether the browser keeps the cookie
 	// of the session when it is closed. Without it, the browser does so if Policy.All.Absolute is more than 24 h. The
 	// session ends as Policy says in any case.

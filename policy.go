@@ -1,6 +1,11 @@
 package twostep
 
-import "twostep.example/twostep/internal/policy"
+import (
+	"context"
+
+	"twostep.example/twostep/internal/directory"
+	"twostep.example/twostep/internal/policy"
+)
 
 // Policy is how long trust, sessions and refresh tokens last, and which methods are allowed: for all people, by group
 // and by app. Of all rules that apply to a sign-in, the strictest value of each setting counts. Policy.Check returns an
@@ -24,3 +29,13 @@ type PolicyPreset = policy.Preset
 
 // PolicyPresets returns all presets, for PolicyRule.Preset.
 func PolicyPresets() []PolicyPreset { return policy.Presets() }
+
+// PolicyPreview is what the sign-ins of the last 60 days would have been under another policy.
+type PolicyPreview = directory.Preview
+
+// PreviewPolicy decides the kept sign-ins of the last 60 days again, under another policy. It changes nothing. Where a
+// person would have been asked for a code and was not, the person is taken to have entered it and to have trusted the
+// device again. It returns a *PolicyError if the policy is not valid.
+func (s *Server) PreviewPolicy(ctx context.Context, p Policy) (PolicyPreview, error) {
+	return s.directory.Preview(ctx, p)
+}

@@ -363,6 +363,7 @@ func (s *Server) routes(o Options) http.Handler {
 		Accounts: services.Accounts, Sessions: services.Sessions, Challenges: services.Challenges, Grants: s.grants,
 		Devices: services.Devices, Enrollments: services.Enrollments, Directory: s.directory,
 		Outbox: s.outbox, Pages: s.pages, Health: s.health, Settings: adminSettings(o.Settings),
+		ParsePolicy: o.ParsePolicy,
 	}
 	routes := slices.Concat(site.Routes(), operators.Routes(), helps.Routes(), s.provider.Routes(), s.hosts.Routes())
 	s.observeRoutes(routes)

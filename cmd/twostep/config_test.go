@@ -169,13 +169,13 @@ func TestConfigFileSetsEverySetting(t *testing.T) {
 			Footer: "Example Ltd, 1 High Street"},
 		Policy: policySettings{
 			Preset: "ato-osf", Trust: "7d", Session: policySession{Idle: "5m", Absolute: "8h"}, Refresh: "48h",
-			Methods: "email,totp", Require: "2027-03-01", Reauthenticate: "10m",
+			Methods: "email,totp", Require: "2027-03-01", Reauthentication: "10m",
 		},
 		policy: twostep.Policy{
 			All: twostep.PolicyRule{
 				Preset: "ato-osf", Trust: 168 * time.Hour, Idle: 5 * time.Minute, Absolute: 8 * time.Hour, Refresh: 48 * time.Hour,
 				Methods: []string{"email", "totp"}, Require: time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC),
-				Reauthenticate: 10 * time.Minute, Sources: sourcesFrom(file, 29, "preset", "trust", "session.idle",
+				Reauthentication: 10 * time.Minute, Sources: sourcesFrom(file, 29, "preset", "trust", "session.idle",
 					"session.absolute", "refresh", "methods", "require", "reauthenticate"),
 			},
 			Groups: map[string]twostep.PolicyRule{

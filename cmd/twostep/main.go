@@ -149,6 +149,10 @@ type commands struct {
 	Guesses struct {
 		Forget guessesForgetCommand `cmd:"" help:"Reset the site-wide guessing alarm" example:"twostep guesses forget"`
 	} `cmd:"" help:"Manage counted guesses"`
+	Policy struct {
+		Try     policyTryCommand     `cmd:"" help:"Show what the sign-ins of the last 60 days would have been under another policy" example:"twostep policy try /etc/twostep/stricter.toml"`
+		Presets policyPresetsCommand `cmd:"" help:"Print the presets: lists of settings, each with its source" example:"twostep policy presets"`
+	} `cmd:"" help:"Try policies by group and app"`
 	Audit     auditCommand     `cmd:"" help:"List security events: who did what, when and from where" example:"twostep audit --account anna@example.com --since 24h"`
 	Explain   explainCommand   `cmd:"" help:"Explain whether a sign-in needs a verification code, and why" example:"twostep explain --account anna@example.com --address 203.0.113.5"`
 	Odds      oddsCommand      `cmd:"" help:"Print the chance that someone who knows a password guesses the second step" example:"twostep odds --odds 1/100000"`

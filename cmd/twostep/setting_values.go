@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"twostep.example/twostep"
@@ -32,6 +34,24 @@ func (s *settings) valuesFor(from *settingSources) []twostep.Setting {
 			one.Value = hiddenValue
 		}
 		list = append(list, one)
+	}
+	return append(list, ruleValues(s.policy)...)
+}
+
+// ruleValues returns the settings of the rules of groups and apps.
+func ruleValues(p twostep.Policy) (list []twostep.Setting) {
+	for _, kind := range []struct {
+		name  string
+		rules map[string]twostep.PolicyRule
+	}{{"group", p.Groups}, {"app", p.Apps}} {
+		for _, name := range slices.Sorted(maps.Keys(kind.rules)) {
+			rule := kind.rules[name]
+			for _, key := range slices.Sorted(maps.Keys(rule.Sources)) {
+				list = append(list, twostep.Setting{
+					Name: "policy." + kind.name + "." + name + "." + key, Value: rule.Text(key), Source: rule.Sources[key],
+				})
+			}
+		}
 	}
 	return list
 }

@@ -83,16 +83,16 @@ type settings struct {
 // policySettings are the policy for all people. Durations are text until complete parses them: a bare number in the file is
 // a wrong type then, instead of nanoseconds. The tables of groups and apps are read by parsePolicy.
 type policySettings struct {
-	Preset         string        `toml:"preset" values:"ato-osf,nist-aal2,pci-dss" placeholder:"NAME" help:"Add the settings of a preset; twostep policy presets lists them with their sources"`
-	Trust          string        `toml:"trust" default:"30d" placeholder:"TIME" allowed:"whole hours from 1h to 30d, or off" help:"Let people trust a device for this time" example:"23h"`
-	Session        policySession `toml:"session" embed:"" prefix:"session-"`
-	Refresh        string        `toml:"refresh" placeholder:"TIME" fallback:"as each app has it" allowed:"1h to 365d" help:"Let apps refresh their tokens at most for this time after the sign-in" example:"24h"`
-	Methods        string        `toml:"-" name:"methods" placeholder:"NAME,…" fallback:"all" allowed:"email, sms, totp, recovery" help:"Allow only these verification methods" example:"totp,recovery"`
-	MethodList     any           `toml:"methods" kong:"-"` // a list of strings; copied to Methods
-	Require        string        `toml:"require" placeholder:"DAY" fallback:"never" allowed:"a day" help:"From this day on, lead people who have only codes by email through the set-up of another method when they sign in; before, remind them" example:"2027-03-01"`
-	Reauthenticate string        `toml:"reauthenticate" default:"15m" placeholder:"TIME" allowed:"1m to 24h" help:"Ask operators for both steps again after this time on the operators' pages" example:"5m"`
-	Groups         any           `toml:"group" kong:"-"` // see parsePolicy
-	Apps           any           `toml:"app" kong:"-"`
+	Preset           string        `toml:"preset" values:"ato-osf,nist-aal2,pci-dss" placeholder:"NAME" help:"Add the settings of a preset; twostep policy presets lists them with their sources"`
+	Trust            string        `toml:"trust" default:"30d" placeholder:"TIME" allowed:"whole hours from 1h to 30d, or off" help:"Let people trust a device for this time" example:"23h"`
+	Session          policySession `toml:"session" embed:"" prefix:"session-"`
+	Refresh          string        `toml:"refresh" placeholder:"TIME" fallback:"as each app has it" allowed:"1h to 365d" help:"Let apps refresh their tokens at most for this time after the sign-in" example:"24h"`
+	Methods          string        `toml:"-" name:"methods" placeholder:"NAME,…" fallback:"all" allowed:"email, sms, totp, recovery" help:"Allow only these verification methods" example:"totp,recovery"`
+	MethodList       any           `toml:"methods" kong:"-"` // a list of strings; copied to Methods
+	Require          string        `toml:"require" placeholder:"DAY" fallback:"never" allowed:"a day" help:"From this day on, lead people who have only codes by email through the set-up of another method when they sign in; before, remind them" example:"2027-03-01"`
+	Reauthentication string        `toml:"reauthenticate" default:"15m" placeholder:"TIME" allowed:"1m to 24h" help:"Ask operators for both steps again after this time on the operators' pages" example:"5m"`
+	Groups           any           `toml:"group" kong:"-"` // see parsePolicy
+	Apps             any           `toml:"app" kong:"-"`
 }
 
 type policySession struct {
@@ -495,7 +495,8 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 			ApplicationName: s.Postgres.ApplicationName,
 		},
 		Methods: verificationMethods(s), SignUp: s.SignUp, Location: zone, Logger: log,
-		Policy: s.policy, StaySignedIn: s.Session.StaySignedIn,
+		Policy: s.policy, ParsePolicy: func(text []byte) (twostep.Policy, error) { return parsePolicy("", text) },
+		StaySignedIn: s.Session.StaySignedIn,
 		TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,
 		HelpMenu: s.Help.Menu,
 		Apps:     s.apps, GuessOddsOneIn: s.oddsOneIn, AuditDays: s.Audit.Days,

@@ -22,6 +22,7 @@ import (
 	"twostep.example/twostep/internal/enroll"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/outbox"
+	"twostep.example/twostep/internal/policy"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
 )
@@ -39,6 +40,8 @@ type Handlers struct {
 	Pages       *render.Renderer
 	Health      func(context.Context) Health
 	Settings    []Setting
+	// ParsePolicy reads a policy that an operator wants to try. nil: there is no such page.
+	ParsePolicy func(text []byte) (policy.Policy, error)
 }
 
 // Health is the state of the server that answers.
@@ -83,7 +86,7 @@ var (
 
 // Routes returns the routes of the operators' pages.
 func (s *Handlers) Routes() []render.Route {
-	return append(s.actionRoutes(),
+	return append(append(s.actionRoutes(), s.policyRoutes()...),
 		s.withRole("GET /admin", anyRole, s.showOverview),
 		s.withRole("GET /admin/people", anyRole, s.showPeople),
 		s.withRole("GET /admin/people.csv", exporters, s.exportPeople),

@@ -35,11 +35,11 @@ func (c *Challenges) FindSetUp(ctx context.Context, who session.Session, l polic
 	if err != nil {
 		return nil, err
 	}
-	return c.setUp(all, l), nil
+	return c.SetUpFor(all, l), nil
 }
 
-// setUp returns what an account with these factors must set up; nil if nothing.
-func (c *Challenges) setUp(all []Enrolled, l policy.Limits) *SetUp {
+// SetUpFor returns what an account with these factors must set up; nil if nothing.
+func (c *Challenges) SetUpFor(all []Enrolled, l policy.Limits) *SetUp {
 	s := SetUp{From: l.Require.From, By: l.Require.By}
 	for _, m := range c.Methods {
 		if about := m.Info(); about.Path != "" && !about.Implicit && !about.Backup && l.Allows(about.Method) {

@@ -66,9 +66,9 @@ type Rule struct {
 	Methods []string
 	// Require is the day from which people need another method than email. Before, they are reminded. Zero: never.
 	Require time.Time
-	// Reauthenticate is how old both steps may be on the operators' pages: 1 min to 24 h. Not for apps. Default for all:
+	// Reauthentication is how old both steps may be on the operators' pages: 1 min to 24 h. Not for apps. Default for all:
 	// 15 min.
-	Reauthenticate time.Duration
+	Reauthentication time.Duration
 	// Sources say where the settings were set, by key, like "twostep.toml:12". They are shown to operators.
 	Sources map[string]string
 }
@@ -93,7 +93,7 @@ type Date struct {
 
 // Limits are what holds for a person in an app.
 type Limits struct {
-	Trust, Idle, Absolute, Refresh, Reauthenticate Limit
+	Trust, Idle, Absolute, Refresh, Reauthentication Limit
 
 	Methods Methods
 	Require Date
@@ -110,13 +110,13 @@ func (l Limits) Allows(method string) bool {
 // Merge returns the stricter limit of each setting. The order of the arguments does not matter.
 func Merge(a, b Limits) Limits {
 	return Limits{
-		Trust:          shorter(a.Trust, b.Trust),
-		Idle:           shorter(a.Idle, b.Idle),
-		Absolute:       shorter(a.Absolute, b.Absolute),
-		Refresh:        shorter(a.Refresh, b.Refresh),
-		Reauthenticate: shorter(a.Reauthenticate, b.Reauthenticate),
-		Methods:        common(a.Methods, b.Methods),
-		Require:        earlier(a.Require, b.Require),
+		Trust:            shorter(a.Trust, b.Trust),
+		Idle:             shorter(a.Idle, b.Idle),
+		Absolute:         shorter(a.Absolute, b.Absolute),
+		Refresh:          shorter(a.Refresh, b.Refresh),
+		Reauthentication: shorter(a.Reauthentication, b.Reauthentication),
+		Methods:          common(a.Methods, b.Methods),
+		Require:          earlier(a.Require, b.Require),
 	}
 }
 
@@ -169,7 +169,7 @@ func (l Limits) WeakerThan(other Limits) bool {
 	more := other.Methods.Names != nil && (l.Methods.Names == nil ||
 		slices.ContainsFunc(l.Methods.Names, func(name string) bool { return !slices.Contains(other.Methods.Names, name) }))
 	return longer(l.Trust, other.Trust) || longer(l.Idle, other.Idle) || longer(l.Absolute, other.Absolute) ||
-		longer(l.Refresh, other.Refresh) || longer(l.Reauthenticate, other.Reauthenticate) || later || more
+		longer(l.Refresh, other.Refresh) || longer(l.Reauthentication, other.Reauthentication) || later || more
 }
 
 // Rules are the checked rules of a site.
@@ -225,7 +225,7 @@ func New(p Policy, methods []string) (*Rules, error) {
 	}{{"group", p.Groups, r.groups}, {"app", p.Apps, r.apps}} {
 		for _, name := range slices.Sorted(maps.Keys(kind.rules)) {
 			rule, path := kind.rules[name], "policy."+kind.name+"."+name
-			if kind.name == "app" && rule.Reauthenticate != 0 {
+			if kind.name == "app" && rule.Reauthentication != 0 {
 				return nil, rule.wrong(path, KeyReauthenticate, "is for the operators' pages: for an app, set max_age of the app")
 			}
 			limits, err := rule.limits(path, methods)
@@ -233,7 +233,7 @@ func New(p Policy, methods []string) (*Rules, error) {
 				return nil, err
 			}
 			if kind.name == "app" {
-				limits.Reauthenticate = Limit{}
+				limits.Reauthentication = Limit{}
 			}
 			kind.to[name] = limits
 			if idle := limits.Idle.For; idle > 0 {
@@ -257,7 +257,7 @@ func complete(all Limits) Limits {
 		is time.Duration
 	}{
 		{&all.Trust, MaxTrust}, {&all.Idle, DefaultIdle}, {&all.Absolute, DefaultAbsolute},
-		{&all.Reauthenticate, DefaultReauthenticate},
+		{&all.Reauthentication, DefaultReauthenticate},
 	} {
 		if *d.to == (Limit{}) {
 			*d.to = Limit{d.is, "default"}
@@ -364,7 +364,7 @@ func (r Rule) plain(by func(key string) string) (l Limits) {
 		to  *Limit
 	}{
 		{KeyTrust, r.Trust, &l.Trust}, {KeyIdle, r.Idle, &l.Idle}, {KeyAbsolute, r.Absolute, &l.Absolute},
-		{KeyRefresh, r.Refresh, &l.Refresh}, {KeyReauthenticate, r.Reauthenticate, &l.Reauthenticate},
+		{KeyRefresh, r.Refresh, &l.Refresh}, {KeyReauthenticate, r.Reauthentication, &l.Reauthentication},
 	} {
 		if s.is != 0 {
 			*s.to = Limit{s.is, by(s.key)}
@@ -407,7 +407,7 @@ func (r Rule) check(name string, methods []string) error {
 	}{
 		{KeyIdle, r.Idle, minTime, maxTime, "1m to 365d"}, {KeyAbsolute, r.Absolute, minTime, maxTime, "1m to 365d"},
 		{KeyRefresh, r.Refresh, minRefresh, maxTime, "1h to 365d"},
-		{KeyReauthenticate, r.Reauthenticate, minTime, maxReauth, "1m to 24h"},
+		{KeyReauthenticate, r.Reauthentication, minTime, maxReauth, "1m to 24h"},
 	} {
 		if s.is != 0 && (s.is < s.min || s.is > s.max) {
 			return r.wrong(name, s.key, "is %s, want %s", FormatDuration(s.is), s.want)

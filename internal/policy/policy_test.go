@@ -22,7 +22,7 @@ func rules(t *testing.T, p Policy) *Rules {
 func TestDefaults(t *testing.T) {
 	want := Limits{
 		Trust: Limit{MaxTrust, "default"}, Idle: Limit{time.Hour, "default"}, Absolute: Limit{24 * time.Hour, "default"},
-		Reauthenticate: Limit{15 * time.Minute, "default"},
+		Reauthentication: Limit{15 * time.Minute, "default"},
 	}
 	if got := Default().For([]string{"staff"}, "books"); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -46,7 +46,7 @@ func TestStrictestRuleCounts(t *testing.T) {
 			Sources: map[string]string{KeyTrust: "t.toml:2"}},
 		Groups: map[string]Rule{
 			"finance": {Trust: 23 * time.Hour, Methods: []string{"totp"}, Sources: map[string]string{KeyTrust: "t.toml:7"}},
-			"it":      {Idle: 5 * time.Minute, Reauthenticate: 5 * time.Minute, Require: day("2027-03-01")},
+			"it":      {Idle: 5 * time.Minute, Reauthentication: 5 * time.Minute, Require: day("2027-03-01")},
 		},
 		Apps: map[string]Rule{"payroll": {Trust: Off, Refresh: 24 * time.Hour, Idle: 10 * time.Minute}},
 	})
@@ -89,7 +89,7 @@ func samples() (all []Limits) {
 	for i := range 60 {
 		all = append(all, Limits{
 			Trust: limits[i%5], Idle: limits[(i/2)%5], Absolute: limits[(i/3)%5], Refresh: limits[(i*3)%5],
-			Reauthenticate: limits[(i/5)%5], Methods: methods[i%4], Require: dates[(i/4)%4],
+			Reauthentication: limits[(i/5)%5], Methods: methods[i%4], Require: dates[(i/4)%4],
 		})
 	}
 	return all
@@ -122,7 +122,7 @@ func TestMergeIsCommutativeAssociativeAndNeverWeaker(t *testing.T) {
 // WeakerThan sees each setting by itself.
 func TestWeakerThan(t *testing.T) {
 	strict := Limits{
-		Trust: Limit{Off, ""}, Idle: Limit{1, ""}, Absolute: Limit{1, ""}, Refresh: Limit{1, ""}, Reauthenticate: Limit{1, ""},
+		Trust: Limit{Off, ""}, Idle: Limit{1, ""}, Absolute: Limit{1, ""}, Refresh: Limit{1, ""}, Reauthentication: Limit{1, ""},
 		Methods: Methods{Names: []string{"totp"}}, Require: Date{From: time.Unix(1, 0)},
 	}
 	if strict.WeakerThan(strict) || strict.WeakerThan(Limits{}) {
@@ -131,7 +131,7 @@ func TestWeakerThan(t *testing.T) {
 	for name, weaken := range map[string]func(*Limits){
 		"trust": func(l *Limits) { l.Trust.For = 1 }, "no idle": func(l *Limits) { l.Idle = Limit{} },
 		"absolute": func(l *Limits) { l.Absolute.For++ }, "refresh": func(l *Limits) { l.Refresh.For++ },
-		"reauthenticate": func(l *Limits) { l.Reauthenticate.For++ },
+		"reauthenticate": func(l *Limits) { l.Reauthentication.For++ },
 		"methods":        func(l *Limits) { l.Methods.Names = []string{"email", "totp"} },
 		"all methods":    func(l *Limits) { l.Methods = Methods{} },
 		"later":          func(l *Limits) { l.Require.From = time.Unix(2, 0) },
@@ -158,14 +158,14 @@ func TestWrongSettings(t *testing.T) {
 		"policy.session.idle is 2d, want at most session.absolute, which is 24h": {All: Rule{Idle: 48 * time.Hour}},
 		"policy.group.finance.session.absolute is 366d":                          group(Rule{Absolute: 366 * 24 * time.Hour}),
 		"policy.group.finance.refresh is 59m":                                    group(Rule{Refresh: 59 * time.Minute}),
-		"policy.group.finance.reauthenticate is 2d":                              group(Rule{Reauthenticate: 48 * time.Hour}),
+		"policy.group.finance.reauthenticate is 2d":                              group(Rule{Reauthentication: 48 * time.Hour}),
 		"policy.group.finance.methods is empty":                                  group(Rule{Methods: []string{}}),
 		`policy.group.finance.methods has "fax", want some of email, totp`: group(
 			Rule{Methods: []string{"totp", "fax"}}),
 		`t.toml:3: policy.group.finance.preset is "ato", want one of ato-osf, nist-aal2, pci-dss`: group(
 			Rule{Preset: "ato", Sources: map[string]string{KeyPreset: "t.toml:3"}}),
 		"policy.app.books.reauthenticate is for the operators' pages": {
-			Apps: map[string]Rule{"books": {Reauthenticate: time.Hour}}},
+			Apps: map[string]Rule{"books": {Reauthentication: time.Hour}}},
 	} {
 		_, err := New(p, []string{"email", "totp"})
 		if wrong := new(Error); !errors.As(err, &wrong) || !strings.Contains(err.Error(), want) {

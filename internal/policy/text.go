@@ -54,7 +54,7 @@ const dateLayout = time.DateOnly
 func (r *Rule) Set(key, text string) error {
 	durations := map[string]*time.Duration{
 		KeyTrust: &r.Trust, KeyIdle: &r.Idle, KeyAbsolute: &r.Absolute, KeyRefresh: &r.Refresh,
-		KeyReauthenticate: &r.Reauthenticate,
+		KeyReauthenticate: &r.Reauthentication,
 	}
 	switch to := durations[key]; {
 	case to != nil && key == KeyTrust && text == "off":
@@ -89,6 +89,19 @@ func (r *Rule) Set(key, text string) error {
 	return nil
 }
 
+// Text returns one setting of the rule as text; "" if it is not set.
+func (r Rule) Text(key string) string {
+	if key == KeyPreset {
+		return r.Preset
+	}
+	for _, l := range r.plain(func(string) string { return "" }).Lines() {
+		if l.Key == key {
+			return l.Value
+		}
+	}
+	return ""
+}
+
 // Line is one setting in force, as text.
 type Line struct {
 	Key   string
@@ -121,6 +134,6 @@ func (l Limits) Lines() []Line {
 		day = l.Require.From.Format(dateLayout)
 	}
 	add(KeyRequire, day, l.Require.By)
-	limit(KeyReauthenticate, l.Reauthenticate)
+	limit(KeyReauthenticate, l.Reauthentication)
 	return list
 }

@@ -112,7 +112,7 @@ func (s Session) RecentlyAuthenticated(now time.Time) bool {
 
 // OperatorFreshFor returns how old the last full authentication may be on the operators' pages.
 func (s *Sessions) OperatorFreshFor(who Session) time.Duration {
-	return s.Rules.For(who.Account.Groups, "").Reauthenticate.Within(policy.DefaultReauthenticate)
+	return s.Rules.For(who.Account.Groups, "").Reauthentication.Within(policy.DefaultReauthenticate)
 }
 
 // Fits reports whether a session would have got as far under these limits: it is not too old, was never without a
