@@ -105,7 +105,7 @@ func stories(lang string) map[string]render.View {
 			Resend: "/admin/invitations/resend?email=jane.doe%40example.com", Revoke: "/x", Groups: "staff"}}, invitationsShown)}),
 		"invite":         newView("invite", "admin.invite.title", invitePage{frame: f, Text: "<script>", Groups: true, Wrong: []lineProblem{{3, "<b>x", "problem.email"}}}),
 		"invite-preview": newView("invite", "admin.invite.title", invitePage{frame: f, Text: "<script>", Preview: []account.NewAccount{{Email: "a@example.com", Name: "<b>x"}}}),
-		"settings":       newView("settings", "admin.settings.title", settingsPage{f, sectionsOf([]Setting{{"site", "<b>x", "a:1"}, {"smtp.host", "", ""}})}),
+		"settings":       newView("settings", "admin.settings.title", settingsPage{f, sectionsOf([]Setting{{"site", "<b>x", "a:1"}, {"smtp.host", "", ""}}), true}),
 	}
 }
 
