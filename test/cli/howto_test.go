@@ -252,7 +252,9 @@ func (m *machine) follow(steps []step) {
 	for _, s := range steps {
 		if s.command != "" {
 			m.step(s)
-		} else if slices.Contains([]string{"branding.md", "monitor.md", "text-messages.md"}, m.page) {
+		} else if slices.Contains([]string{
+			"australian-tax-software.md", "branding.md", "monitor.md", "policies.md", "text-messages.md",
+		}, m.page) {
 			m.add(m.values.Replace(s.content))
 		}
 	}
