@@ -37,11 +37,11 @@ func (c *policyTryCommand) Run(ctx context.Context, to console, from *settingSou
 func writePreview(w io.Writer, p twostep.PolicyPreview) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d sign-ins of %d people since %s\n", p.Decisions, p.Accounts, p.Since.UTC().Format("2006-01-02"))
-	fmt.Fprintf(&b, "  asked for a code  %d\n  would have been   %d (%+d)\n", p.Asked, p.WouldAsk, p.WouldAsk-p.Asked)
-	fmt.Fprintf(&b, "  people who would have to set up a method  %d\n  people who would have no way in           %d\n",
-		p.SetUp, p.NoWayIn)
+	fmt.Fprintf(&b, "asked for a code: %d\nwould have been asked: %d (%+d)\n", p.Asked, p.WouldAsk, p.WouldAsk-p.Asked)
+	fmt.Fprintf(&b, "people who would have to set up a method: %d\npeople who would have no way in: %d\n", p.SetUp,
+		p.NoWayIn)
 	if p.Inexact > 0 {
-		fmt.Fprintf(&b, "  sign-ins that cannot be decided again     %d\n", p.Inexact)
+		fmt.Fprintf(&b, "sign-ins that cannot be decided again: %d\n", p.Inexact)
 	}
 	for _, one := range p.People {
 		fmt.Fprintf(&b, "%s: %d sign-ins, asked %d times, would have been %d times", one.Email, one.Decisions, one.Asked,
