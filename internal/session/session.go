@@ -220,7 +220,8 @@ func (s *Sessions) Replace(
 	row.StartedAt, row.AuthenticatedAt, row.ExpiresAt = who.StartedAt, who.AuthenticatedAt, who.ExpiresAt
 	row.AMR, row.TrustVerifiedAt = strings.Join(who.AMR, " "), who.TrustVerifiedAt
 	row.AttemptID, row.DeviceID, row.FactorID = who.attemptID, who.deviceID, who.FactorID
-	row.Persistent, row.Method, row.LongestIdle = who.Persistent, who.Method, who.longestIdle
+	row.Persistent = who.Persistent
+	row.Method, row.LongestIdle = who.Method, who.longestIdle
 	return token, tx.CreateSession(ctx, row)
 }
 

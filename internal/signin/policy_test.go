@@ -2,11 +2,14 @@ package signin_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
+	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/directory"
 	"twostep.example/twostep/internal/policy"
@@ -292,6 +295,53 @@ func TestReplayOfKeptDecisions(t *testing.T) {
 		}
 		if _, err := d.Preview(h.Context(), policy.Policy{All: policy.Rule{Trust: time.Minute}}); err == nil {
 			h.Error("a policy that is not valid is tried")
+		}
+	})
+}
+
+// For every set of factors and every policy for methods: what must be set up is what is missing, no more. A set of
+// recovery codes, which is used up here, is no way in, and codes by email are no other method.
+func TestSetUpForEveryFactorSet(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		methods := h.Challenges.Methods
+		day := time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC)
+		for set := range 1 << len(methods) {
+			var factors []challenge.Enrolled
+			for i, m := range methods {
+				if set&(1<<i) != 0 {
+					factors = append(factors, challenge.Enrolled{Factor: factor.Factor{Method: m.Info().Method}, Method: m})
+				}
+			}
+			for allowed := range 1 << len(methods) {
+				limits := policy.Limits{Methods: policy.Methods{Names: []string{}}, Require: policy.Date{From: day}}
+				ways, others, possible := 0, 0, 0
+				for i, m := range methods {
+					about := m.Info()
+					if allowed&(1<<i) == 0 {
+						continue
+					}
+					limits.Methods.Names = append(limits.Methods.Names, about.Method)
+					if set&(1<<i) != 0 && !about.Backup {
+						ways++
+					}
+					if set&(1<<i) != 0 && !about.Backup && !about.Implicit {
+						others++
+					}
+					if about.Path != "" && !about.Backup && !about.Implicit {
+						possible++
+					}
+				}
+				missing := h.Challenges.SetUpFor(factors, limits)
+				at := fmt.Sprintf("factors %b, allowed %b", set, allowed)
+				switch {
+				case ways == 0 && (missing == nil || !missing.Due || !missing.From.IsZero() || len(missing.Methods) != possible):
+					h.Errorf("%s: no way in: %+v", at, missing)
+				case ways > 0 && others == 0 && possible > 0 && (missing == nil || missing.Due || !missing.From.Equal(day)):
+					h.Errorf("%s: email only: %+v", at, missing)
+				case ways > 0 && (others > 0 || possible == 0) && missing != nil:
+					h.Errorf("%s: nothing is missing: %+v", at, missing)
+				}
+			}
 		}
 	})
 }

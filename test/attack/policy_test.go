@@ -80,7 +80,8 @@ func TestStrictAppGetsNoOtherMethod(t *testing.T) {
 	withPolicies(t, twostep.PolicyRule{Methods: []string{"totp"}}, func(h *server, c *clock, _ string, b *live.Browser) {
 		h.signInAndTrust(b, anna)
 		h.wantStopped("by email, with no other method", b, "/settings/set-up")
-		h.addApp(b)
+		code := codeAt(h.draftApp(b), c.Now(), 0)
+		h.wantRedirect(h.post(b, "/settings/2step/app/verify", "code="+code), "/settings/2step/app/done")
 		h.wantStopped("by email, with an app that was not used", b, "/settings/confirm")
 		c.advance(laxSession + time.Minute)
 		h.wantTrusted("by trust that email has given", b, anna)
@@ -123,5 +124,37 @@ func TestTokensFollowThePolicy(t *testing.T) {
 		if a := h.userinfo(next.text("access_token")); a.status != http.StatusUnauthorized {
 			h.T.Errorf("an access token, moved into the strict group: %d", a.status)
 		}
+	})
+}
+
+// A host behind a proxy stays open for longer than its rules say, because the answers to the proxy are remembered.
+func TestHostFollowsThePolicy(t *testing.T) {
+	t.Parallel()
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
+		c := newClock()
+		h := start(t, url, c.set, behindProxy, func(o *twostep.Options) {
+			o.Policy = twostep.Policy{
+				All:    twostep.PolicyRule{Idle: laxSession, Absolute: laxSession},
+				Apps:   map[string]twostep.PolicyRule{"wiki": {Absolute: time.Hour}},
+				Groups: map[string]twostep.PolicyRule{"finance": {Idle: 10 * time.Minute}},
+			}
+		})
+		v := h.proxiedUser(h.annaSignedIn())
+		h.wantStatus(v.open(wiki, "/"), http.StatusOK)
+		for range 7 {
+			c.advance(8 * time.Minute)
+			h.wantStatus(v.ask("GET", wiki, "/"), http.StatusOK)
+		}
+		c.advance(4*time.Minute - time.Second)
+		h.wantStatus(v.ask("GET", wiki, "/"), http.StatusOK)
+		c.advance(2 * time.Second)
+		v.wantRefused("after the hour of the app", v.ask("GET", wiki, "/"), http.StatusUnauthorized)
+		h.wantStatus(v.ask("GET", wiki, v.confirmTo(wiki, "/"), navigate), http.StatusFound)
+		h.wantStatus(v.ask("GET", wiki, "/"), http.StatusOK)
+		c.advance(11 * time.Minute)
+		h.wantStatus(v.ask("GET", wiki, "/"), http.StatusOK)
+		h.must(h.SetGroups(h.T.Context(), twostep.By{}, "anna@example.com", []string{"finance"}))
+		c.advance(11 * time.Minute)
+		v.wantRefused("idle for longer than the group may be", v.ask("GET", wiki, "/"), http.StatusUnauthorized)
 	})
 }
