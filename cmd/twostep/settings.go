@@ -90,7 +90,7 @@ type policySettings struct {
 	Methods          string        `toml:"-" name:"methods" placeholder:"NAME,…" fallback:"all" allowed:"email, sms, totp, recovery" help:"Allow only these verification methods" example:"totp,recovery"`
 	MethodList       any           `toml:"methods" kong:"-"` // a list of strings; copied to Methods
 	Require          string        `toml:"require" placeholder:"DAY" fallback:"never" allowed:"a day" help:"From this day on, lead people who have only codes by email through the set-up of another method when they sign in; before, remind them" example:"2027-03-01"`
-	Reauthentication string        `toml:"reauthenticate" default:"15m" placeholder:"TIME" allowed:"1m to 24h" help:"Ask operators for both steps again after this time on the operators' pages" example:"5m"`
+	Reauthentication string        `toml:"reauthenticate" name:"reauthenticate" default:"15m" placeholder:"TIME" allowed:"1m to 24h" help:"Ask operators for both steps again after this time on the operators' pages" example:"5m"`
 	Groups           any           `toml:"group" kong:"-"` // see parsePolicy
 	Apps             any           `toml:"app" kong:"-"`
 }

@@ -9,11 +9,8 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-// policyRoutes returns the routes of the preview of a policy, if the program can read one.
+// policyRoutes returns the routes of the preview of a policy. They do not exist if the program cannot read one.
 func (s *Handlers) policyRoutes() []render.Route {
-	if s.ParsePolicy == nil {
-		return nil
-	}
 	return []render.Route{
 		s.withRole("GET /admin/policy", onlyMaster, s.showPolicy),
 		s.withRole("POST /admin/policy", onlyMaster, s.handleTryPolicy),
@@ -40,11 +37,17 @@ func (s *Handlers) policyView(p policyPage) render.View {
 
 // showPolicy asks for a policy to try.
 func (s *Handlers) showPolicy(w http.ResponseWriter, r *http.Request, who operator) error {
+	if s.ParsePolicy == nil {
+		return render.ErrNotFound
+	}
 	return s.Pages.Render(w, r, s.policyView(policyPage{frame: who.frame(r, "settings")}))
 }
 
 // handleTryPolicy shows what the sign-ins of the last 60 days would have been under a policy. It changes nothing.
 func (s *Handlers) handleTryPolicy(w http.ResponseWriter, r *http.Request, who operator) error {
+	if s.ParsePolicy == nil {
+		return render.ErrNotFound
+	}
 	form, err := render.ParseForm(w, r, "policy")
 	if err != nil {
 		return err

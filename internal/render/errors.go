@@ -189,6 +189,18 @@ func StepUpURL(address, method string) string {
 	return stepUpPath
 }
 
+// SetUpURL returns the path of the page that leads through the set-up of another method. It leads back to address as
+// StepUpURL does.
+func SetUpURL(address, method string) string {
+	if returnTo, ok := LocalPath(address); ok && method == http.MethodGet {
+		return setUpPath + "?" + url.Values{"return_to": {returnTo}}.Encode()
+	}
+	return setUpPath
+}
+
+// setUpPath is that page.
+const setUpPath = "/settings/set-up"
+
 // CookiesBlockedQuery is the query parameter that restartSignInURL adds if the browser followed a link on this site but
 // sent no cookie.
 const CookiesBlockedQuery = "blocked"

@@ -17,8 +17,7 @@ var policies = []mutation{
 		{"internal/grant/auth_request.go", `return p.Session.Allows(p.Limits) && (`, `return (`},
 	}},
 	{test: "TestTokensFollowThePolicy", what: "old tokens outlive new rules", edits: []edit{
-		{"internal/grant/token.go", `return trusted && l.Allows(grant.Method) && !limit.Exceeded(now.Sub(grant.CreatedAt))`,
-			`return trusted && l.Allows(grant.Method)`},
+		{"internal/grant/token.go", `limit = l.Refresh`, `limit = l.Absolute`},
 	}},
 	{test: "TestHostFollowsThePolicy", what: "remembered answers outlive the rules of the app", edits: []edit{
 		{"internal/grant/basis.go", `who.EndsBy(who.Began(), p.Limits)`, `who.ExpiresAt`},
