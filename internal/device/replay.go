@@ -9,7 +9,6 @@ import (
 
 	"twostep.example/twostep/internal/policy"
 	"twostep.example/twostep/internal/store"
-	"twostep.example/twostep/internal/trust"
 )
 
 // Replayed is what became of the kept decisions of one account under other rules.
@@ -21,6 +20,8 @@ type Replayed struct {
 	// Inexact is how many decisions could not be decided again from what is kept of them: with the policy of their time,
 	// another result came out.
 	Inexact int
+	// Changed is how many decisions have another result or reason under the other rules.
+	Changed int
 	Groups  []string // of the account, at its last decision
 	Apps    []string // to which the person signed in; "": to none
 }
@@ -88,6 +89,9 @@ func (r *replay) add(was DecisionRecord) {
 		r.Inexact++
 	}
 	would := r.again(was)
+	if !reflect.DeepEqual(would.Decision, was.Decision) {
+		r.Changed++
+	}
 	if !was.Skips() {
 		r.Asked++
 	}
@@ -119,31 +123,4 @@ func (r *replay) again(was DecisionRecord) DecisionRecord {
 	}
 	would.Decision = would.under(would.Policy)
 	return would
-}
-
-// ReplayExactly returns the kept decisions since a time that the rules of this server would decide differently today,
-// with their reasons today. It is empty as long as the rules were not changed.
-func (d *Devices) ReplayExactly(ctx context.Context, since time.Time) (map[string]trust.Reason, error) {
-	differ := map[string]trust.Reason{}
-	var after store.TrustDecisionCursor
-	for {
-		rows, err := d.Store.ListTrustDecisions(ctx, since, after, replayPage)
-		if err != nil {
-			return nil, fmt.Errorf("device: replay: %w", err)
-		}
-		for _, row := range rows {
-			was, err := d.openDecision(row)
-			if err != nil {
-				return nil, err
-			}
-			now := was.under(d.policy(d.Limits(was.Groups, was.App)))
-			if !reflect.DeepEqual(now, was.Decision) {
-				differ[was.Trace] = now.Reason
-			}
-			after = store.TrustDecisionCursor{AccountID: row.AccountID, At: row.DecidedAt, ID: row.ID}
-		}
-		if len(rows) < replayPage {
-			return differ, nil
-		}
-	}
 }

@@ -20,6 +20,7 @@ type Preview struct {
 	Accounts        int // that signed in
 	Decisions       int // sign-ins with a correct password
 	Asked, WouldAsk int // times that the second step was required, and would have been
+	Changed         int // sign-ins with another result or reason
 	Inexact         int // decisions that could not be decided again from what is kept of them; always 0
 	SetUp, NoWayIn  int // people who would have to set up a method, and who could not
 	People          []PreviewPerson
@@ -87,6 +88,7 @@ func (d *Directory) addTo(ctx context.Context, preview *Preview, rules *policy.R
 	preview.Asked += r.Asked
 	preview.WouldAsk += r.WouldAsk
 	preview.Inexact += r.Inexact
+	preview.Changed += r.Changed
 	one := PreviewPerson{ID: r.AccountID, Decisions: r.Decisions, Asked: r.Asked, WouldAsk: r.WouldAsk}
 	if r.Asked == r.WouldAsk && !rules.Requires() {
 		return nil

@@ -156,5 +156,8 @@ func TestHostFollowsThePolicy(t *testing.T) {
 		h.must(h.SetGroups(h.T.Context(), twostep.By{}, "anna@example.com", []string{"finance"}))
 		c.advance(11 * time.Minute)
 		v.wantRefused("idle for longer than the group may be", v.ask("GET", wiki, "/"), http.StatusUnauthorized)
+		if to := h.location(v.person.Get("/settings")); to.Path != "/signin" {
+			t.Errorf("the settings of a session that the group's rules have ended: %s", to)
+		}
 	})
 }
