@@ -36,8 +36,8 @@ func parsePolicy(name string, text []byte) (twostep.Policy, error) {
 		}
 		if e.Kind != unstable.KeyValue {
 			table = path
-			if len(path) > 0 && strings.EqualFold(path[0], "policy") {
-				read.table(path, e.Kind == unstable.ArrayTable, line)
+			if e.Kind == unstable.ArrayTable && strings.EqualFold(path[0], "policy") {
+				read.refuse(line, "[[%s]] is a list, want [%s]", strings.Join(path, "."), strings.Join(path, "."))
 			}
 			continue
 		}
@@ -68,19 +68,6 @@ func (t *policyTables) source(line int) string {
 		return fmt.Sprintf("line %d", line)
 	}
 	return fmt.Sprintf("%s:%d", t.name, line)
-}
-
-// table creates the rule of a table, so that an empty one is there too.
-func (t *policyTables) table(path []string, array bool, line int) {
-	what := "[" + strings.Join(path, ".") + "]"
-	switch kind := path[1:]; {
-	case array:
-		t.refuse(line, "[%s] is a list, want %s", what, what)
-	case len(kind) == 2 && kind[0] == "group":
-		t.policy.Groups[kind[1]] = t.policy.Groups[kind[1]]
-	case len(kind) == 2 && kind[0] == "app":
-		t.policy.Apps[kind[1]] = t.policy.Apps[kind[1]]
-	}
 }
 
 // set sets the value at a path below policy.
