@@ -48,8 +48,10 @@ func ExampleOptions() {
 		},
 		SMSPrice:       80,     // 0.08 of any unit of money
 		SMSDailyBudget: 20_000, // 20.00 a day
-		IdleTimeout:    30 * time.Minute,
-		TrustDays:      14,
+		Policy: twostep.Policy{
+			All:    twostep.PolicyRule{Trust: 14 * 24 * time.Hour, Idle: 30 * time.Minute},
+			Groups: map[string]twostep.PolicyRule{"finance": {Trust: 23 * time.Hour}},
+		},
 		TrustedProxies: proxies,
 	})
 	if err != nil {

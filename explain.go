@@ -16,6 +16,12 @@ type TrustDecision struct {
 	Address string    // client IP address; "" if unknown
 	Browser string    // the header User-Agent
 	Records []TrustRecord
+	App     string   // client ID of the app that the person came from; "": none
+	Groups  []string // of the account
+	// SecondStep says that the second step was required in any case: by the app, or because the account was frozen.
+	SecondStep bool
+	// Policy is what holds today for an account with these groups in the app, and the rules that set it.
+	Policy []PolicyLine
 }
 
 // TrustRecord is one network from which a browser was verified, and the result for it.
@@ -30,6 +36,7 @@ type TrustRecord struct {
 // TrustQuery describes a sign-in with a correct password, for Server.ExplainTrust.
 type TrustQuery struct {
 	Email       string     // the address of the account
+	App         string     // client ID of the app that the person comes from; "": none
 	Address     netip.Addr // client IP address; zero if unknown
 	UserAgent   string     // the header
 	ClientHints string     // the header Sec-CH-UA
@@ -45,13 +52,13 @@ func (s *Server) ExplainTrust(ctx context.Context, q TrustQuery) ([]TrustDecisio
 		q.At = s.now()
 	}
 	asked := s.pages.Origins.New(q.Address, q.UserAgent, q.ClientHints)
-	decisions, err := s.services.Devices.ExplainTrust(ctx, q.Email, asked.TrustRequest(), q.At)
+	decisions, err := s.services.Devices.ExplainTrust(ctx, q.Email, q.App, asked.TrustRequest(), q.At)
 	if err != nil {
 		return nil, err
 	}
 	var all []TrustDecision
 	for _, d := range decisions {
-		all = append(all, explained(d))
+		all = append(all, s.explained(d))
 	}
 	return all, nil
 }
@@ -63,11 +70,14 @@ func (s *Server) ReplayDecision(ctx context.Context, trace string) (TrustDecisio
 	if err != nil {
 		return TrustDecision{}, err
 	}
-	return explained(d), nil
+	return s.explained(d), nil
 }
 
-func explained(d device.DecisionRecord) TrustDecision {
-	e := TrustDecision{Trace: d.Trace, At: d.At, Reason: string(d.Reason), Browser: d.Request.Browser.UserAgent}
+func (s *Server) explained(d device.DecisionRecord) TrustDecision {
+	e := TrustDecision{
+		Trace: d.Trace, At: d.At, Reason: string(d.Reason), Browser: d.Request.Browser.UserAgent,
+		App: d.App, Groups: d.Groups, SecondStep: d.SecondStep, Policy: s.options.rules.For(d.Groups, d.App).Lines(),
+	}
 	if d.Request.Address.IsValid() {
 		e.Address = d.Request.Address.String()
 	}

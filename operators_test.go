@@ -49,7 +49,6 @@ func newOffice(t *testing.T, database string) *office {
 	opts.Database, opts.NoBackgroundWork, opts.Logger = database, true, slog.New(slog.DiscardHandler)
 	opts.Now = func() time.Time { return o.now }
 	opts.Methods = append(opts.Methods, recovery.New())
-	opts.TrustDays = 30
 	var err error
 	if o.Server, err = New(t.Context(), opts); err != nil {
 		t.Fatal(err)
@@ -779,7 +778,7 @@ func TestTrustEndedByAnOperator(t *testing.T) {
 	o.must(o.RevokeTrust(t.Context(), boss, annaEmail))
 	from := here
 	from.DeviceToken = cookies.Device
-	_, decision, err := o.services.Devices.FindAndDecide(t.Context(), o.anna().Ref(), from)
+	_, decision, err := o.services.Devices.FindAndDecide(t.Context(), o.anna().Ref(), device.Circumstances{}, from)
 	if err != nil || decision.Reason != trust.RevokedByOperator {
 		t.Errorf("%s, %v", decision.Reason, err)
 	}

@@ -22,6 +22,7 @@ import (
 	"twostep.example/twostep/internal/brand"
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/odds"
+	"twostep.example/twostep/internal/policy"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
 )
@@ -55,13 +56,15 @@ type Options struct {
 	SMSGateways []delivery.Gateway
 	// SignUp says who may create an account: "invited" (default), "open" or "closed".
 	SignUp string
-	// IdleTimeout is how long a session lasts without a request: at least a minute, default 1 h.
-	IdleTimeout time.Duration
-	// AbsoluteTimeout is how long a session lasts in any case: at least IdleTimeout, default 24 h.
-	AbsoluteTimeout time.Duration
+	// Policy says how long trust, sessions and refresh tokens last, and which methods are allowed: for all, by group and by
+	// app. Default: trust for 30 days, sessions for 1 h without a request and 24 h in any case, all methods.
+	Policy Policy
+	// ParsePolicy reads the policy that an operator tries on the operators' pages, from the text of the configuration file of
+	// the program. nil: there is no such page.
+	ParsePolicy func(text []byte) (Policy, error)
 	// StaySignedIn adds the checkbox "Stay signed in" to the sign-in page. It says whether the browser keeps the cookie
-	// of the session when it is closed. Without it, the browser does so if AbsoluteTimeout is more than 24 h. The
-	// session ends as IdleTimeout and AbsoluteTimeout say in any case.
+	// of the session when it is closed. Without it, the browser does so if Policy.All.Absolute is more than 24 h. The
+	// session ends as Policy says in any case.
 	StaySignedIn bool
 	// CertificateEnds returns when the certificate of this server ends, and the one that the mail server showed last;
 	// zero: not known. Operators are alarmed 14 days before. nil: neither is known.
@@ -82,8 +85,6 @@ type Options struct {
 	// Local turns on local mode: messages are shown at Server.InboxURL, and requests that a proxy forwards are refused.
 	// It needs a PublicURL on loopback. Default: nil, off.
 	Local *LocalMode
-	// TrustDays is for how many days a browser may be trusted: 1 to 30, default 30. -1 turns trust off.
-	TrustDays int
 	// TrustNetwork says which addresses are the same network: "exact" (default: an IPv4 address, an IPv6 /64),
 	// "prefix" (an IPv4 /24, an IPv6 /56) or "off" (networks are not compared).
 	TrustNetwork string
@@ -150,8 +151,9 @@ type Options struct {
 	// the host of PublicURL (includeSubDomains, RFC 6797 6.1.2). Browsers then refuse http there.
 	HSTSSubdomains bool
 
-	look         brand.Brand // Brand, checked
-	machineClock bool        // Now was not set
+	look         brand.Brand   // Brand, checked
+	rules        *policy.Rules // Policy, checked
+	machineClock bool          // Now was not set
 }
 
 // ClientMetadata says how the documents of apps that are not registered are read.
@@ -258,6 +260,9 @@ func (o Options) completed() (Options, error) {
 	if err := o.completeTrust(); err != nil {
 		return o, err
 	}
+	if o.rules, err = policy.New(o.Policy, o.methodNames()); err != nil {
+		return o, &OptionError{Option: "Policy", Err: err}
+	}
 	if err := errors.Join(checkApps(o.Apps), o.checkWebhooks()); err != nil {
 		return o, err
 	}
@@ -283,11 +288,6 @@ func (o Options) completed() (Options, error) {
 	}
 	if o.AuditDays = first(o.AuditDays, 400); o.AuditDays < leastAuditDays || o.AuditDays > mostAuditDays {
 		return o, optionError("AuditDays", "is %d, want %d to %d", o.AuditDays, leastAuditDays, mostAuditDays)
-	}
-	o.IdleTimeout, o.AbsoluteTimeout = first(o.IdleTimeout, time.Hour), first(o.AbsoluteTimeout, 24*time.Hour)
-	if o.IdleTimeout < time.Minute || o.AbsoluteTimeout < o.IdleTimeout {
-		return o, optionError("IdleTimeout", "is %s, want at least 1m and at most AbsoluteTimeout (%s)", o.IdleTimeout,
-			o.AbsoluteTimeout)
 	}
 	o.Location = first(o.Location, time.UTC)
 	o.Logger = first(o.Logger, slog.Default())
@@ -354,15 +354,18 @@ func checkApps(apps []App) error {
 	return nil
 }
 
-const maxTrustDays = int(trust.MaxTTL / (24 * time.Hour))
+// methodNames returns the names of the methods.
+func (o Options) methodNames() (names []string) {
+	for _, m := range o.Methods {
+		names = append(names, m.Info().Method)
+	}
+	return names
+}
 
 func (o *Options) completeTrust() (err error) {
-	o.TrustDays = first(o.TrustDays, maxTrustDays)
 	o.TrustNetwork = first(o.TrustNetwork, string(trust.NetworkExact))
 	o.TrustBrowser = first(o.TrustBrowser, string(trust.BrowserFamily))
 	switch {
-	case o.TrustDays < -1 || o.TrustDays > maxTrustDays:
-		return optionError("TrustDays", "is %d, want 1 to %d, or -1 for none", o.TrustDays, maxTrustDays)
 	case !slices.Contains([]trust.NetworkMatch{trust.NetworkExact, trust.NetworkPrefix, trust.NetworkIgnored},
 		trust.NetworkMatch(o.TrustNetwork)):
 		return optionError("TrustNetwork", "is %q, want exact, prefix or off", o.TrustNetwork)
@@ -403,10 +406,10 @@ func (o Options) actor() audit.Actor {
 	return audit.Actor{Type: audit.TypeOperator, ID: o.Operator}
 }
 
-// policy returns the trust policy of the options.
-func (o Options) policy() trust.Policy {
+// comparison returns how trust compares networks and browsers. Options.rules have the times.
+func (o Options) comparison() trust.Policy {
 	return trust.Policy{
-		TTL:     time.Duration(max(o.TrustDays, 0)) * 24 * time.Hour,
+		TTL:     trust.MaxTTL,
 		Network: trust.NetworkMatch(o.TrustNetwork), Browser: trust.BrowserMatch(o.TrustBrowser),
 	}
 }

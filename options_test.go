@@ -38,25 +38,27 @@ func (d described) Info() factor.Info { return d.about }
 // Nonsense is refused before anything is opened, in words that name the option.
 func TestNonsense(t *testing.T) {
 	for want, spoil := range map[string]func(*Options){
-		"Database is missing":                          func(o *Options) { o.Database = "" },
-		"KeyFile is missing":                           func(o *Options) { o.KeyFile = "" },
-		"Methods is missing":                           func(o *Options) { o.Methods = nil },
-		"Senders is missing":                           func(o *Options) { o.Senders = nil },
-		"of the form":                                  func(o *Options) { o.PublicURL = "" },
-		"not of the form":                              func(o *Options) { o.PublicURL = "https://example.com/path" },
-		"form https://host":                            func(o *Options) { o.PublicURL = "https://me@example.com" },
-		"want https, because":                          func(o *Options) { o.PublicURL = "http://example.com" },
-		"passwords travel":                             func(o *Options) { o.PublicURL = "ftp://example.com" },
-		"must be a loopback":                           func(o *Options) { o.Local = &LocalMode{} },
-		"control character":                            func(o *Options) { o.Site = "Example\n@evil" },
-		"SignUp is":                                    func(o *Options) { o.SignUp = "yes" },
-		"IdleTimeout is 1s":                            func(o *Options) { o.IdleTimeout = time.Second },
+		"Database is missing":              func(o *Options) { o.Database = "" },
+		"KeyFile is missing":               func(o *Options) { o.KeyFile = "" },
+		"Methods is missing":               func(o *Options) { o.Methods = nil },
+		"Senders is missing":               func(o *Options) { o.Senders = nil },
+		"of the form":                      func(o *Options) { o.PublicURL = "" },
+		"not of the form":                  func(o *Options) { o.PublicURL = "https://example.com/path" },
+		"form https://host":                func(o *Options) { o.PublicURL = "https://me@example.com" },
+		"want https, because":              func(o *Options) { o.PublicURL = "http://example.com" },
+		"passwords travel":                 func(o *Options) { o.PublicURL = "ftp://example.com" },
+		"must be a loopback":               func(o *Options) { o.Local = &LocalMode{} },
+		"control character":                func(o *Options) { o.Site = "Example\n@evil" },
+		"SignUp is":                        func(o *Options) { o.SignUp = "yes" },
+		"Policy policy.session.idle is 1s": func(o *Options) { o.Policy.All.Idle = time.Second },
+		"Policy policy.group.a.methods has \"fax\"": func(o *Options) {
+			o.Policy.Groups = map[string]PolicyRule{"a": {Methods: []string{"fax"}}}
+		},
 		"Postgres has a negative":                      func(o *Options) { o.Postgres.MaxConnections = -1 },
 		"EmailSecondStep is \"never\"":                 func(o *Options) { o.EmailSecondStep = "never" },
 		"EmailPauseAfterReset is 1m":                   func(o *Options) { o.EmailPauseAfterReset = time.Minute },
 		"EmailPauseAfterReset is 1h30":                 func(o *Options) { o.EmailPauseAfterReset = 90 * time.Minute },
 		"AuditDays is 365":                             func(o *Options) { o.AuditDays = 365 },
-		"AbsoluteTimeout (1m":                          func(o *Options) { o.AbsoluteTimeout = time.Minute },
 		"Brand: logo: the file is neither SVG nor PNG": func(o *Options) { o.Brand.Logo = []byte("x") },
 		"Brand: mail_logo: the file is neither":        func(o *Options) { o.Brand.MailLogo = []byte("x") },
 		"Brand: color: \"red\" is not a color":         func(o *Options) { o.Brand.Color = "red" },
@@ -109,7 +111,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if o.PublicURL != "https://signin.example.com" || o.Site != "signin.example.com" || o.SignUp != "invited" ||
-		o.IdleTimeout != time.Hour || o.AbsoluteTimeout != 24*time.Hour {
+		o.rules.For(nil, "").Idle.For != time.Hour || o.rules.For(nil, "").Absolute.For != 24*time.Hour {
 		t.Errorf("got %+v", o)
 	}
 }

@@ -5,9 +5,11 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"twostep.example/twostep/internal/render"
+	"twostep.example/twostep/internal/session"
 )
 
 // Account is the account of a signed-in person.
@@ -46,7 +48,9 @@ const requestTime = 10 * time.Second
 //   - cross-origin protection: a request that another site made the browser send is refused (403), by the rules of
 //     http.CrossOriginProtection. GET, HEAD and OPTIONS are allowed, so they must change nothing;
 //   - time limit: the context ends after 10 seconds; RequireStreaming has no limit;
-//   - session: AccountFrom returns its account.
+//   - session: AccountFrom returns its account;
+//   - Options.Policy: a person whose method is not allowed takes both steps again, and one who has to set up another
+//     method is led through that (303).
 //
 // The size and the type of request bodies are not limited. The ResponseWriter supports http.Flusher, http.Hijacker and
 // http.ResponseController.
@@ -75,10 +79,17 @@ type abortedKey struct{}
 // require is Require with a time limit for h; 0 is no limit.
 func (s *Server) require(h http.Handler, limit time.Duration) http.Handler {
 	guarded := s.RefuseForwarded(s.pages.Middleware(s.guard(func(w http.ResponseWriter, r *http.Request) error {
-		a, err := s.signedIn(r)
+		who, err := s.signedIn(r)
 		if err != nil {
 			return err
 		}
+		if to, err := s.unmetPolicy(r, who); to != "" || err != nil {
+			if err == nil {
+				http.Redirect(w, r, to, http.StatusSeeOther)
+			}
+			return err
+		}
+		a := Account(who.Account)
 		answer, finished := &appWriter{ResponseWriter: w}, false
 		defer func() {
 			if aborted, ok := r.Context().Value(abortedKey{}).(*bool); ok {
@@ -118,15 +129,30 @@ func (s *Server) guard(h render.Handler) http.Handler {
 	})
 }
 
-// signedIn returns the account of the session of a request, or session.ErrNoSession.
-func (s *Server) signedIn(r *http.Request) (Account, error) {
+// signedIn returns the session of a request, or session.ErrNoSession.
+func (s *Server) signedIn(r *http.Request) (session.Session, error) {
 	ctx, stop := context.WithTimeout(r.Context(), requestTime)
 	defer stop()
-	session, err := s.services.Sessions.Get(ctx, s.pages.Cookie(r, render.SessionCookie))
-	if err != nil {
-		return Account{}, err
+	return s.services.Sessions.Get(ctx, s.pages.Cookie(r, render.SessionCookie))
+}
+
+// unmetPolicy returns the page to which a person goes before they go on, because the policy does not allow the method of
+// their session, or requires another one; "": none. The settings stay open, where methods are set up.
+func (s *Server) unmetPolicy(r *http.Request, who session.Session) (to string, err error) {
+	if !s.options.rules.Requires() || strings.HasPrefix(r.URL.Path, "/settings") {
+		return "", nil
 	}
-	return Account(session.Account), nil
+	limits := s.options.rules.For(who.Account.Groups, "")
+	missing, err := s.services.Challenges.FindSetUp(r.Context(), who, limits)
+	switch {
+	case err != nil:
+		return "", err
+	case missing != nil && missing.Due && len(missing.Methods) > 0:
+		return render.RequiredMethodURL(r.URL.RequestURI(), r.Method), nil
+	case !who.Allows(limits):
+		return render.StepUpURL(r.URL.RequestURI(), r.Method), nil
+	}
+	return "", nil
 }
 
 // serveLimited serves r with ctx and the time limit, unless ctx has a deadline already; 0 is no limit.

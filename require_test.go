@@ -23,6 +23,7 @@ import (
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/factor/email"
+	"twostep.example/twostep/factor/totp"
 )
 
 // logLines is a log that a test reads as it grows.
@@ -68,9 +69,9 @@ type app struct {
 }
 
 // embed starts an app and signs its browser in, with both steps.
-func embed(t *testing.T) *app {
+func embed(t *testing.T, setups ...func(*twostep.Options)) *app {
 	t.Helper()
-	a := start(t)
+	a := start(t, setups...)
 	if err := a.ts.CreateAccount(t.Context(), twostep.AccountParams{
 		Email: "anna@example.com", Name: "Anna", Password: "correct horse battery",
 	}); err != nil {
@@ -83,7 +84,7 @@ func embed(t *testing.T) *app {
 }
 
 // start starts an app. Nobody is signed in.
-func start(t *testing.T) *app {
+func start(t *testing.T, setups ...func(*twostep.Options)) *app {
 	t.Helper()
 	dir, web := t.TempDir(), httptest.NewUnstartedServer(nil)
 	jar, err := cookiejar.New(nil)
@@ -97,7 +98,7 @@ func start(t *testing.T) *app {
 	noRedirect := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	a.client = &http.Client{Jar: jar, Timeout: 30 * time.Second, CheckRedirect: noRedirect}
 	digits := regexp.MustCompile(`\b\d{6}\b`)
-	a.ts, err = twostep.New(t.Context(), twostep.Options{
+	o := twostep.Options{
 		Database: filepath.Join(dir, "db"), KeyFile: filepath.Join(dir, "keys"), PublicURL: a.url, Site: "Example",
 		Methods: []factor.Method{email.Method{}},
 		Senders: map[delivery.Channel]delivery.SendFunc{delivery.Email: func(_ context.Context, m delivery.Message) error {
@@ -107,8 +108,11 @@ func start(t *testing.T) *app {
 			return nil
 		}},
 		Logger: slog.New(slog.NewJSONHandler(a.log, nil)),
-	})
-	if err != nil {
+	}
+	for _, setup := range setups {
+		setup(&o)
+	}
+	if a.ts, err = twostep.New(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 	a.mux.Handle("/", a.ts)
@@ -185,6 +189,33 @@ func TestRequireSignsIn(t *testing.T) {
 	to := answer.Header.Get("Location")
 	if answer.StatusCode != http.StatusSeeOther || to != "/signin?return_to=%2Freports%3Fyear%3D2026" {
 		t.Errorf("signed out: %d, to %q", answer.StatusCode, to)
+	}
+}
+
+// A person who has to set up another method is led through that before the app, and who may not use the method of the
+// session takes both steps again.
+func TestRequireFollowsThePolicy(t *testing.T) {
+	for where, rule := range map[string]twostep.PolicyRule{
+		"/settings/required": {Require: time.Now().Add(-time.Hour)},
+		"":                   {Require: time.Now().Add(time.Hour)},
+	} {
+		a := embed(t, func(o *twostep.Options) {
+			o.Methods, o.Policy.All = append(o.Methods, totp.Method{}), rule
+		})
+		a.mux.Handle("/reports", a.ts.Require(http.HandlerFunc(whoami)))
+		answer := a.do(a.request("GET", "/reports?year=2026", nil))
+		want := where
+		if want != "" {
+			want += "?return_to=%2Freports%3Fyear%3D2026"
+		}
+		if to := answer.Header.Get("Location"); to != want {
+			t.Errorf("%+v: %d to %q, want %q", rule, answer.StatusCode, to, want)
+		}
+		page := text(t, a.do(a.request("GET", "/settings/required?return_to=%2Freports", nil)))
+		if !strings.Contains(page, "/settings/2step/app?return_to=%2Freports") ||
+			strings.Contains(page, "Later") != (where == "") {
+			t.Errorf("%+v: the page is %s", rule, page)
+		}
 	}
 }
 

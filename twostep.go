@@ -186,8 +186,9 @@ func build(
 		Settings: account.Settings{
 			Site: o.Site, PublicURL: o.PublicURL, SignUp: o.SignUp, Location: o.Location, Local: o.Local != nil,
 		},
-		Enqueue: out.Enqueue, NotifyOutbox: out.Notify, Trust: o.policy(), GuessBudget: o.perYear(), Methods: o.Methods,
-		Idle: o.IdleTimeout, Absolute: o.AbsoluteTimeout, StaySignedIn: o.StaySignedIn,
+		Enqueue: out.Enqueue, NotifyOutbox: out.Notify, Trust: o.comparison(), GuessBudget: o.perYear(), Methods: o.Methods,
+		Idle: o.rules.For(nil, "").Idle.For, Absolute: o.rules.For(nil, "").Absolute.For, StaySignedIn: o.StaySignedIn,
+		Rules: o.rules,
 		Email: challenge.EmailPolicy{
 			UntilAnother: o.EmailSecondStep == store.EmailUntilAnother, PauseAfterReset: o.EmailPauseAfterReset,
 		},
@@ -218,6 +219,7 @@ func build(
 	s.grants = &grant.Grants{
 		Store: db, Keys: keys, Now: o.Now, Log: o.Logger, Limits: services.Limits, Accounts: services.Accounts,
 		Challenges: services.Challenges, Issuer: o.PublicURL, Clients: s.clients,
+		Rules: o.rules,
 	}
 	s.directory = &directory.Directory{
 		Store: db, Now: o.Now, Accounts: services.Accounts, Sessions: services.Sessions, Devices: services.Devices,
@@ -379,6 +381,7 @@ func (s *Server) routes(o Options) http.Handler {
 		Accounts: services.Accounts, Sessions: services.Sessions, Challenges: services.Challenges, Grants: s.grants,
 		Devices: services.Devices, Enrollments: services.Enrollments, Directory: s.directory,
 		DeskCodes: services.DeskCodes, Outbox: s.outbox, Webhooks: s.webhooks, Pages: s.pages, Health: s.health, Settings: adminSettings(o.Settings),
+		ParsePolicy: o.ParsePolicy,
 	}
 	routes := slices.Concat(site.Routes(), operators.Routes(), helps.Routes(), s.provider.Routes(), s.hosts.Routes())
 	s.observeRoutes(routes)

@@ -19,7 +19,8 @@ type Facts struct {
 	Site    string   // name of the site
 	Domain  string   // origin of the sign-in page: "https://signin.example.com"
 	Minutes int      // validity of a code sent by email
-	Days    int      // duration of trust; 0: trust is disabled
+	Days    int      // duration of trust, if it is a number of days; 0 with Hours 0: trust is disabled
+	Hours   int      // duration of trust, if it is no number of days
 	Methods []string // enabled methods: "email", "totp", "sms"
 
 	// Menu is the path to the verification methods in the menu of the owner's app, like
@@ -72,8 +73,8 @@ func Sections(language string, f Facts) []Section {
 	if err != nil {
 		panic(err) // embedded
 	}
-	replacer := strings.NewReplacer("{Site}", f.Site, "{Domain}", f.Domain, "{Minutes}", strconv.Itoa(f.Minutes),
-		"{Days}", strconv.Itoa(f.Days), "{Ways}", f.methodsText(language), "{Menu}", f.Menu)
+	replacer := strings.NewReplacer(append(f.hours(), "{Site}", f.Site, "{Domain}", f.Domain, "{Minutes}", strconv.Itoa(f.Minutes),
+		"{Days}", strconv.Itoa(f.Days), "{Ways}", f.methodsText(language), "{Menu}", f.Menu)...)
 	var all []Section
 	var skipping bool // within a section that is left out
 	for line := range strings.Lines(string(text)) {
@@ -99,12 +100,27 @@ func Sections(language string, f Facts) []Section {
 	return all
 }
 
+// Trusts reports whether devices can be trusted.
+func (f Facts) Trusts() bool { return f.Days > 0 || f.Hours > 0 }
+
+// hours returns what replaces the days in the sentences, if the duration of trust is no number of days.
+func (f Facts) hours() []string {
+	if f.Hours == 0 {
+		return nil
+	}
+	n := strconv.Itoa(f.Hours)
+	return []string{
+		"{Days} Days", n + " Hours", "{Days} days", n + " hours",
+		"{Days} Tage", n + " Stunden",
+	}
+}
+
 // includes reports whether the server has the subject of a section or sentence: "trust", "menu",
 // "no menu", a method, or "" for all.
 func (f Facts) includes(what string) bool {
 	switch what {
 	case "trust":
-		return f.Days > 0
+		return f.Trusts()
 	case "menu":
 		return f.Menu != ""
 	case "no menu":

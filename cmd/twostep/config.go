@@ -32,6 +32,7 @@ type settingSources struct {
 	fileLines  map[string]int          // by flag name
 	apps       []twostep.App           // from the file; flags and variables define none
 	webhooks   map[string]webhookTable // likewise
+	policy     twostep.Policy          // the tables of groups and apps, likewise
 	origins    map[string]origin       // by flag name; flags on the command line have none
 
 	// Errors of the file and of single values. They are returned later, since kong would attribute them
@@ -119,7 +120,10 @@ func (s *settingSources) readFile(command *kong.Context) error {
 		return fmt.Errorf("%s: %w", source, err)
 	}
 	s.fileLines, _ = keyLines(text)
-	s.fileValues, s.apps, s.webhooks, err = parseConfigFile(s.fileName, text)
+	if s.fileValues, s.apps, s.webhooks, err = parseConfigFile(s.fileName, text); err != nil {
+		return err
+	}
+	s.policy, err = parsePolicy(s.fileName, text)
 	return err
 }
 
@@ -198,7 +202,7 @@ func parseConfigFile(name string, text []byte) (
 func flattenTable(flat map[string]string, prefix string, tree map[string]any) {
 	for key, value := range tree {
 		key = prefix + strings.ReplaceAll(strings.ToLower(key), "_", "-")
-		if key == "app" || prefix == "" && key == "webhook" { // tables without a flag
+		if key == "app" || key == "policy-group" || key == "policy-app" || prefix == "" && key == "webhook" { // tables without a flag
 			continue
 		}
 		if table, ok := value.(map[string]any); ok {

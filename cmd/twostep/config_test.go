@@ -74,9 +74,21 @@ mail_logo = "logo.png"
 color = "#0a7d4f"
 support = "help@example.com"
 footer = "Example Ltd, 1 High Street"
+[policy]
+preset = "ato-osf"
+trust = "7d"
+session.idle = "5m"
+session.absolute = "8h"
+refresh = "48h"
+methods = ["email", "totp"]
+require = "2027-03-01"
+reauthenticate = "10m"
+[policy.group."wiki editors"]
+trust = "23h"
+[policy.app.Payroll]
+session.idle = "10m"
 [session]
-idle = "5m"
-absolute = "8h"
+stay_signed_in = true
 [smtp]
 host = "mail.example.com"
 port = 2525
@@ -95,7 +107,6 @@ valid = "5m"
 cert = "cert.pem"
 key = "key.pem"
 [trust]
-days = 7
 network = "prefix"
 browser = "exact"
 [email]
@@ -157,13 +168,30 @@ func TestConfigFileSetsEverySetting(t *testing.T) {
 			statementTimeout: 10 * time.Second},
 		Brand: brandSettings{Logo: "logo.svg", MailLogo: "logo.png", Color: "#0a7d4f", Support: "help@example.com",
 			Footer: "Example Ltd, 1 High Street"},
-		Session: sessionSettings{Idle: "5m", Absolute: "8h", idleTimeout: 5 * time.Minute,
-			absoluteTimeout: 8 * time.Hour},
+		Policy: policySettings{
+			Preset: "ato-osf", Trust: "7d", Session: policySession{Idle: "5m", Absolute: "8h"}, Refresh: "48h",
+			Methods: "email,totp", Require: "2027-03-01", Reauthentication: "10m",
+		},
+		policy: twostep.Policy{
+			All: twostep.PolicyRule{
+				Preset: "ato-osf", Trust: 168 * time.Hour, Idle: 5 * time.Minute, Absolute: 8 * time.Hour, Refresh: 48 * time.Hour,
+				Methods: []string{"email", "totp"}, Require: time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC),
+				Reauthentication: 10 * time.Minute, Sources: sourcesFrom(file, 29, "preset", "trust", "session.idle",
+					"session.absolute", "refresh", "methods", "require", "reauthenticate"),
+			},
+			Groups: map[string]twostep.PolicyRule{
+				"wiki editors": {Trust: 23 * time.Hour, Sources: sourcesFrom(file, 38, "trust")},
+			},
+			Apps: map[string]twostep.PolicyRule{
+				"Payroll": {Idle: 10 * time.Minute, Sources: sourcesFrom(file, 40, "session.idle")},
+			},
+		},
+		Session: sessionSettings{StaySignedIn: true},
 		SMTP: smtpSettings{Host: "mail.example.com", Port: 2525, User: "twostep", Password: "hunter2",
 			From: "signin@example.com", Security: "tls"},
 		SMS: smsSettings{Countries: "DE,AT", Price: "0.08", Budget: "5", Valid: "5m", price: 80, budget: 5000,
 			codeTTL: 5 * time.Minute},
-		Trust:   trustSettings{Days: 7, Network: "prefix", Browser: "exact"},
+		Trust:   trustSettings{Network: "prefix", Browser: "exact"},
 		Email:   emailSettings{Valid: "10m", codeTTL: 10 * time.Minute, SecondStep: "until-another", PauseAfterReset: "72h", pauseAfterReset: 72 * time.Hour},
 		Proxies: "127.0.0.1,10.0.0.0/8", Intranet: true, ClientMeta: true, ProxySecret: "9f1c6f0f2b7a4d0e8c5b3a1d7e9f2c4b",
 		Socket:    socketSettings{Mode: "0600", Group: "proxy", mode: 0o600},
@@ -192,22 +220,32 @@ func TestConfigFileSetsEverySetting(t *testing.T) {
 	}
 }
 
+// sourcesFrom returns the sources of keys that are on consecutive lines of a file.
+func sourcesFrom(file string, line int, keys ...string) map[string]string {
+	all := map[string]string{}
+	for i, key := range keys {
+		all[key] = fmt.Sprintf("%s:%d", filepath.Base(file), line+i)
+	}
+	return all
+}
+
 // Variables override the file, flags override variables, and a secret is read without its newline.
 func TestSettingPrecedence(t *testing.T) {
 	environment := map[string]string{
-		"TWOSTEP_CONFIG":             writeTempFile(t, completeConfig),
-		"TWOSTEP_SITE":               "from a variable",
-		"TWOSTEP_TIMEZONE":           "Asia/Tokyo",
-		"TWOSTEP_SESSION_IDLE":       "7m",
-		"TWOSTEP_KEY_FILE":           "a setting, not a secret in a file",
-		"TWOSTEP_SMTP_PASSWORD_FILE": writeTempFile(t, "from a file\r\n"),
-		"TWOSTEP_DATABASE_FILE":      writeTempFile(t, "postgres://secret\n"),
+		"TWOSTEP_CONFIG":              writeTempFile(t, completeConfig),
+		"TWOSTEP_SITE":                "from a variable",
+		"TWOSTEP_TIMEZONE":            "Asia/Tokyo",
+		"TWOSTEP_POLICY_SESSION_IDLE": "7m",
+		"TWOSTEP_KEY_FILE":            "a setting, not a secret in a file",
+		"TWOSTEP_SMTP_PASSWORD_FILE":  writeTempFile(t, "from a file\r\n"),
+		"TWOSTEP_DATABASE_FILE":       writeTempFile(t, "postgres://secret\n"),
 	}
 	_, got := parseServe(t, environment, "--timezone", "UTC")
 	for _, row := range []struct{ name, got, want string }{
 		{"site", got.Site, "from a variable"},
 		{"timezone", got.Timezone, "UTC"},
-		{"session.idle", got.Session.idleTimeout.String(), "7m0s"},
+		{"policy.session.idle", got.policy.All.Idle.String(), "7m0s"},
+		{"its source", got.policy.All.Sources["session.idle"], "TWOSTEP_POLICY_SESSION_IDLE"},
 		{"key_file", got.KeyFile, "a setting, not a secret in a file"},
 		{"smtp.password", got.SMTP.Password, "from a file"},
 		{"database", got.Database, "postgres://secret"},
@@ -311,11 +349,11 @@ func TestUnknownKeys(t *testing.T) {
 	for text, want := range map[string]string{
 		"smtp_host = 1":          "f.toml:1: unknown key smtp_host: write host below [smtp]",
 		"smtp-host = 1":          "f.toml:1: unknown key smtp-host: write host below [smtp]",
-		"session_absolute = 1":   "f.toml:1: unknown key session_absolute: write absolute below [session]",
+		"session_absolute = 1":   "f.toml:1: unknown key session_absolute: write session.absolute below [policy]",
 		"TWOSTEP_PUBLIC_URL = 1": "f.toml:1: unknown key TWOSTEP_PUBLIC_URL: write public_url above all sections",
 		"public-url = 1":         "f.toml:1: unknown key public-url: write public_url above all sections",
 		"host = 1":               "f.toml:1: unknown key host: write host below [smtp]",
-		"days = 1":               "f.toml:1: unknown key days: write days below [trust] or days below [audit]",
+		"days = 1":               "f.toml:1: unknown key days: write days below [audit]",
 		"lisen = 1":              "f.toml:1: unknown key lisen: did you mean listen?",
 		"smpt_host = 1":          "f.toml:1: unknown key smpt_host: did you mean host below [smtp]?",
 		"[smtp]\nhots = 1":       "f.toml:2: unknown key smtp.hots: did you mean smtp.host?",
@@ -369,10 +407,10 @@ func TestWrongTypes(t *testing.T) {
 // An error in a value says where the value was set. All errors are returned at once.
 func TestErrorsNameTheirSource(t *testing.T) {
 	environment := map[string]string{
-		"TWOSTEP_CONFIG":       writeTempFile(t, "\nodds = \"5\"\n[email]\nvalid = \"1h\"\n[trust]\nnetwork = \"any\"\n"),
-		"TWOSTEP_SESSION_IDLE": "soon",
-		"TWOSTEP_SMTP_PORT":    "many",
-		"TWOSTEP_INTRANET":     "perhaps",
+		"TWOSTEP_CONFIG":              writeTempFile(t, "\nodds = \"5\"\n[email]\nvalid = \"1h\"\n[trust]\nnetwork = \"any\"\n"),
+		"TWOSTEP_POLICY_SESSION_IDLE": "soon",
+		"TWOSTEP_SMTP_PORT":           "many",
+		"TWOSTEP_INTRANET":            "perhaps",
 	}
 	from := &settingSources{lookupEnv: func(name string) (string, bool) { v, ok := environment[name]; return v, ok }}
 	c := &commands{}
@@ -388,7 +426,7 @@ func TestErrorsNameTheirSource(t *testing.T) {
 	for _, want := range []string{
 		"twostep: TWOSTEP_SMTP_PORT is \"many\", want a number, like 465\n",
 		"twostep: TWOSTEP_INTRANET is \"perhaps\", want true or false\n",
-		"twostep: TWOSTEP_SESSION_IDLE is \"soon\", want a time of at least 1m, like 90m or 24h\n",
+		"twostep: TWOSTEP_POLICY_SESSION_IDLE is \"soon\", want a time like 30d, 23h or 30m\n",
 		"twostep: --audit-days is 3, want 366 to 36500",
 		"twostep: " + file + ":2: odds is \"5\", want a chance per year from 1/50000 to 1/100000, like 1/50000\n",
 		"twostep: " + file + ":4: email.valid is \"1h\", want whole minutes from 1m to 15m, like 10m\n",

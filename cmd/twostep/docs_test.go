@@ -85,7 +85,7 @@ func (d *docChecker) addSettings(of reflect.Type, section string) {
 		}
 		if f.Type.Kind() == reflect.Struct {
 			d.sections[key] = true
-			d.addSettings(f.Type, key+"_")
+			d.addSettings(f.Type, section+key+"_")
 			continue
 		}
 		d.variables["TWOSTEP_"+strings.ToUpper(section+key)] = true

@@ -15,6 +15,7 @@ import (
 type explainCommand struct {
 	Settings  settings `embed:"" group:"settings"`
 	Account   string   `placeholder:"EMAIL" help:"Explain a sign-in to this account"`
+	App       string   `placeholder:"ID" help:"Explain a sign-in to this app"`
 	Address   string   `placeholder:"ADDR" help:"Use this client address (default: unknown)"`
 	UserAgent string   `name:"user-agent" placeholder:"TEXT" help:"Use this User-Agent header of the browser"`
 	Hints     string   `name:"sec-ch-ua" placeholder:"TEXT" help:"Use this Sec-CH-UA header of the browser"`
@@ -50,12 +51,26 @@ func (c *explainCommand) Run(ctx context.Context, to console, from *settingSourc
 			}
 			fmt.Fprint(to.out, formatDecision(e, c.Trace != ""))
 		}
+		if len(all) > 0 {
+			fmt.Fprintf(to.out, "\nWhat holds today%s:\n%s", forWhom(all[0]), formatPolicy(all[0].Policy))
+		}
 		return nil
 	})
 }
 
+// forWhom names the groups and the app of a decision.
+func forWhom(e twostep.TrustDecision) (text string) {
+	if len(e.Groups) > 0 {
+		text += " in the groups " + strings.Join(e.Groups, ", ")
+	}
+	if e.App != "" {
+		text += " in the app " + e.App
+	}
+	return text
+}
+
 func (c *explainCommand) trustQuery() (q twostep.TrustQuery, err error) {
-	q = twostep.TrustQuery{Email: c.Account, UserAgent: c.UserAgent, ClientHints: c.Hints}
+	q = twostep.TrustQuery{Email: c.Account, App: c.App, UserAgent: c.UserAgent, ClientHints: c.Hints}
 	if (c.Account == "") == (c.Trace == "") {
 		return q, errors.New("give either --account, like --account anna@example.com, or --trace")
 	}
@@ -93,7 +108,7 @@ func decisionHeading(i, n int) string {
 
 // trustReasons say why a code is needed, by the reason of a decision.
 var trustReasons = map[string]string{
-	"off":       "trusted devices are switched off (trust.days is 0)",
+	"off":       "trusted devices are switched off (policy.trust is off)",
 	"none":      "this browser is not a trusted device of the account",
 	"password":  "the password was changed after the device was trusted",
 	"factor":    "a verification method was added, changed or removed after the device was trusted",
@@ -111,6 +126,7 @@ var trustReasons = map[string]string{
 	"unknown":   "the client address is unknown",
 	"network":   "the device was not trusted on this network",
 	"clock":     "the clock of the server was set back",
+	"method":    "the device was trusted with a method that the policy does not allow",
 	"expired":   "the trust has expired",
 }
 
@@ -121,7 +137,9 @@ func formatDecision(e twostep.TrustDecision, past bool) string {
 	if past {
 		is = "was"
 	}
-	if e.Reason == "trusted" {
+	if e.Reason == "trusted" && e.SecondStep {
+		fmt.Fprintf(&b, "A code %s needed: the app requires both steps, or the account %s frozen.\n", is, is)
+	} else if e.Reason == "trusted" {
 		fmt.Fprintf(&b, "No code %s needed: the device %s trusted on this network.\n", is, is)
 	} else {
 		fmt.Fprintf(&b, "A code %s needed: %s.\n", is, cmp.Or(trustReasons[e.Reason], e.Reason))

@@ -76,12 +76,11 @@ func formatError(err error) string {
 // optionSettings are the settings that set the options of the server, to name them in its errors.
 var optionSettings = map[string]string{
 	"PublicURL": "public_url", "KeyFile": "key_file", "Database": "database", "Site": "site", "HelpMenu": "help.menu",
-	"SignUp":    "signup",
-	"TrustDays": "trust.days", "TrustNetwork": "trust.network", "TrustBrowser": "trust.browser",
+	"SignUp":       "signup",
+	"TrustNetwork": "trust.network", "TrustBrowser": "trust.browser",
 	"TrustedProxies": "trusted_proxies", "ProxySecret": "proxy_secret",
 	"GuessOddsOneIn": "odds", "AuditDays": "audit.days", "OperatorSecondStep": "operators.second_step",
-	"IdleTimeout": "session.idle", "AbsoluteTimeout": "session.absolute", "SMSGateways": "sms.gateways",
-	"Webhooks": "webhook",
+	"SMSGateways": "sms.gateways", "Webhooks": "webhook",
 }
 
 // nameSetting replaces the name of an option in an error of the server by that of its setting.
@@ -156,6 +155,10 @@ type commands struct {
 	Guesses struct {
 		Forget guessesForgetCommand `cmd:"" help:"Reset the site-wide guessing alarm" example:"twostep guesses forget"`
 	} `cmd:"" help:"Manage counted guesses"`
+	Policy struct {
+		Try     policyTryCommand     `cmd:"" help:"Show what the sign-ins of the last 60 days would have been under another policy" example:"twostep policy try /etc/twostep/stricter.toml"`
+		Presets policyPresetsCommand `cmd:"" help:"Print the presets: lists of settings, each with its source" example:"twostep policy presets"`
+	} `cmd:"" help:"Try policies by group and app"`
 	Audit     auditCommand     `cmd:"" help:"List security events: who did what, when and from where" example:"twostep audit --account anna@example.com --since 24h"`
 	Explain   explainCommand   `cmd:"" help:"Explain whether a sign-in needs a verification code, and why" example:"twostep explain --account anna@example.com --address 203.0.113.5"`
 	Odds      oddsCommand      `cmd:"" help:"Print the chance that someone who knows a password guesses the second step" example:"twostep odds --odds 1/100000"`

@@ -74,6 +74,7 @@ func formatSettingsPage() string {
 		fmt.Fprintf(&b, "| %s | %s, %s | %s | %s | %s |\n", key, variable, flag, info.typ, info.standard(), info.what())
 	}
 	b.WriteString(formatWebhookKeys())
+	b.WriteString(policyIntro)
 	b.WriteString(formatAppKeys())
 	return b.String()
 }
@@ -113,6 +114,14 @@ func codeList(words []string) string {
 	}
 	return "`" + strings.Join(words, "`, `") + "`"
 }
+
+const policyIntro = `
+## [policy.group.NAME] and [policy.app.ID]
+
+These tables have the keys of ` + "`[policy]`" + `, without defaults. They hold for the accounts in a group, and for the sign-ins to
+the app with a client ID. ` + "`reauthenticate`" + ` is not for apps. The strictest value of all tables that apply counts. See
+[Set policies by group and app](../how-to/policies.md).
+`
 
 const appsIntro = `
 ## [[app]]

@@ -57,7 +57,7 @@ func checkValues(s *settings) error {
 		for f := range fieldsOf(v.Type()) {
 			one := v.FieldByIndex(f.Index)
 			if f.Type.Kind() == reflect.Struct {
-				check(one, tomlKey(f)+"-")
+				check(one, section+tomlKey(f)+"-")
 				continue
 			}
 			allowed := strings.Split(f.Tag.Get("values"), ",")
@@ -118,8 +118,10 @@ func unknownKey(path []string, table bool) string {
 			places[info.key] = append(places[info.key], info.section)
 		}
 	}
-	if info, ok := names[flat]; ok {
-		return what + ": write " + info.inFile()
+	for _, name := range []string{flat, "policy_" + flat} {
+		if info, ok := names[name]; ok {
+			return what + ": write " + info.inFile()
+		}
 	}
 	if table {
 		return what

@@ -27,7 +27,7 @@ var typeNames = map[string]string{
 	"FILE": "file", "DIR": "folder", "ADDR:PORT": "address and port", "URL": "URL", "URL …": "list of URLs",
 	"NAME": "text", "TEXT": "text", "ZONE": "time zone", "ADDR,…": "list of addresses", "1/N": "fraction",
 	"TIME": "duration", "N": "number", "AMOUNT": "amount", "ADDRESS": "email address", "HOST": "host",
-	"CODES": "list", "EMAIL": "email address", "ADDR": "IP address", "COLOR": "color",
+	"CODES": "list", "NAME,…": "list", "DAY": "day", "EMAIL": "email address", "ADDR": "IP address", "COLOR": "color",
 }
 
 // typeName returns the type of a setting for people.
@@ -51,8 +51,16 @@ func settingInfos() []settingInfo { return infosOf(reflect.TypeFor[settings](), 
 func infosOf(t reflect.Type, section string) (all []settingInfo) {
 	for f := range fieldsOf(t) {
 		key := tomlKey(f)
-		if f.Type.Kind() == reflect.Struct {
+		if f.Type.Kind() == reflect.Struct && section == "" {
 			all = append(all, infosOf(f.Type, key)...)
+			continue
+		}
+		if f.Type.Kind() == reflect.Struct { // a part of a section: its keys have a dot
+			for _, info := range infosOf(f.Type, section) {
+				info.flag = section + "-" + key + strings.TrimPrefix(info.flag, section)
+				info.key = key + "." + info.key
+				all = append(all, info)
+			}
 			continue
 		}
 		help, ok := f.Tag.Lookup("help")

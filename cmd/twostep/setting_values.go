@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +40,24 @@ func (s *settings) valuesFor(from *settingSources, public string) []twostep.Sett
 		}
 		list = append(list, one)
 	}
+	return append(list, ruleValues(s.policy)...)
+}
+
+// ruleValues returns the settings of the rules of groups and apps.
+func ruleValues(p twostep.Policy) (list []twostep.Setting) {
+	for _, kind := range []struct {
+		name  string
+		rules map[string]twostep.PolicyRule
+	}{{"group", p.Groups}, {"app", p.Apps}} {
+		for _, name := range slices.Sorted(maps.Keys(kind.rules)) {
+			rule := kind.rules[name]
+			for _, key := range slices.Sorted(maps.Keys(rule.Sources)) {
+				list = append(list, twostep.Setting{
+					Name: "policy." + kind.name + "." + name + "." + key, Value: rule.Text(key), Source: rule.Sources[key],
+				})
+			}
+		}
+	}
 	return list
 }
 
@@ -66,7 +86,7 @@ func collectValues(values map[string]string, v reflect.Value, section string) {
 	for f := range fieldsOf(v.Type()) {
 		one := v.FieldByIndex(f.Index)
 		if f.Type.Kind() == reflect.Struct {
-			collectValues(values, one, tomlKey(f)+"-")
+			collectValues(values, one, section+tomlKey(f)+"-")
 			continue
 		}
 		if _, ok := f.Tag.Lookup("help"); !ok {

@@ -15,7 +15,7 @@ import (
 // Operators see each setting with its value and where it was set, and no secret.
 func TestValuesOfSettings(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "twostep.toml")
-	text := "site = \"Example\"\ndatabase = \"postgres://twostep:hunter2@db.example.com/twostep\"\n\n[trust]\ndays = 7\n"
+	text := "site = \"Example\"\ndatabase = \"postgres://twostep:hunter2@db.example.com/twostep\"\n\n[policy]\ntrust = \"7d\"\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -44,11 +44,11 @@ func TestValuesOfSettings(t *testing.T) {
 		}
 	}
 	for _, want := range []twostep.Setting{
-		{Name: "site", Value: "Example", Source: "twostep.toml:1"}, {Name: "trust.days", Value: "7", Source: "twostep.toml:5"},
+		{Name: "site", Value: "Example", Source: "twostep.toml:1"}, {Name: "policy.trust", Value: "7d", Source: "twostep.toml:5"},
 		{Name: "database", Value: "postgres://twostep:xxxxx@db.example.com/twostep", Source: "twostep.toml:2"},
 		{Name: "smtp.password", Value: hiddenValue, Source: "TWOSTEP_SMTP_PASSWORD"},
 		{Name: "audit.days", Value: "500", Source: "TWOSTEP_AUDIT_DAYS"}, {Name: "signup", Value: "open", Source: "--signup"},
-		{Name: "session.idle", Value: "1h"}, {Name: "proxy_secret"}, {Name: "trusted_proxies"}, {Name: "intranet", Value: "false"},
+		{Name: "policy.session.idle", Value: "1h"}, {Name: "proxy_secret"}, {Name: "trusted_proxies"}, {Name: "intranet", Value: "false"},
 		{Name: "public_url", Value: "https://signin.example.com"}, {Name: "smtp.port"}, {Name: "key_file", Value: "twostep-data/keys"},
 	} {
 		if got[want.Name] != want {

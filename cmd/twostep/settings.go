@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -23,7 +24,6 @@ import (
 	"twostep.example/twostep"
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/factor/sentcode"
-	"twostep.example/twostep/manual"
 )
 
 // settings are all settings of the server, and the only list of them: a field is a flag
@@ -60,6 +60,7 @@ type settings struct {
 	Odds        string           `toml:"odds" default:"1/50000" placeholder:"1/N" allowed:"1/50000 to 1/100000" help:"Limit the yearly chance that someone who knows a password guesses the second step" example:"1/100000"`
 	Postgres    postgresSettings `toml:"postgres" embed:"" prefix:"postgres-"`
 	Brand       brandSettings    `toml:"brand" embed:"" prefix:"brand-"`
+	Policy      policySettings   `toml:"policy" embed:"" prefix:"policy-"`
 	Session     sessionSettings  `toml:"session" embed:"" prefix:"session-"`
 	Trust       trustSettings    `toml:"trust" embed:"" prefix:"trust-"`
 	Email       emailSettings    `toml:"email" embed:"" prefix:"email-"`
@@ -80,19 +81,70 @@ type settings struct {
 	webhookSecretErrs error // of what sends events
 
 	apps      []twostep.App
+	policy    twostep.Policy
 	proxies   []netip.Prefix
 	oddsOneIn int64
 }
 
-// sessionSettings are the limits of a session. Durations are text until complete parses them: a bare
-// number in the file is a wrong type then, instead of nanoseconds.
+// policySettings are the policy for all people. Durations are text until complete parses them: a bare number in the file is
+// a wrong type then, instead of nanoseconds. The tables of groups and apps are read by parsePolicy.
+type policySettings struct {
+	Preset           string        `toml:"preset" values:"ato-osf,nist-aal2,pci-dss" placeholder:"NAME" help:"Add the settings of a preset; twostep policy presets lists them with their sources"`
+	Trust            string        `toml:"trust" default:"30d" placeholder:"TIME" allowed:"whole hours from 1h to 30d, or off" help:"Let people trust a device for this time" example:"23h"`
+	Session          policySession `toml:"session" embed:"" prefix:"session-"`
+	Refresh          string        `toml:"refresh" placeholder:"TIME" fallback:"as each app has it" allowed:"1h to 365d" help:"Let apps refresh their tokens at most for this time after the sign-in" example:"24h"`
+	Methods          string        `toml:"-" name:"methods" placeholder:"NAME,…" fallback:"all" allowed:"email, sms, totp, recovery" help:"Allow only these verification methods" example:"totp,recovery"`
+	MethodList       any           `toml:"methods" kong:"-"` // a list of strings; copied to Methods
+	Require          string        `toml:"require" placeholder:"DAY" fallback:"never" allowed:"a day" help:"From this day on, lead people who have only codes by email through the set-up of another method when they sign in; before, remind them" example:"2027-03-01"`
+	Reauthentication string        `toml:"reauthenticate" name:"reauthenticate" default:"15m" placeholder:"TIME" allowed:"1m to 24h" help:"Ask operators for both steps again after this time on the operators' pages" example:"5m"`
+	Groups           any           `toml:"group" kong:"-"` // see parsePolicy
+	Apps             any           `toml:"app" kong:"-"`
+}
+
+type policySession struct {
+	Idle     string `toml:"idle" default:"1h" placeholder:"TIME" allowed:"1m to 365d" help:"End a session after this time without a request" example:"30m"`
+	Absolute string `toml:"absolute" default:"24h" placeholder:"TIME" allowed:"policy.session.idle or more" help:"End a session after this time in any case" example:"12h"`
+}
+
+// completePolicy returns the policy: the settings for all, wherever they were set, and the tables of the file.
+func (s *settings) completePolicy(from *settingSources) (twostep.Policy, error) {
+	p := from.policy
+	p.All = twostep.PolicyRule{Sources: map[string]string{}}
+	values := map[string]string{}
+	collectValues(values, reflect.ValueOf(*s), "")
+	var wrong []error
+	for _, info := range settingInfos() {
+		value := values[info.flag]
+		source := from.sourceOf(info, value)
+		if info.section != "policy" || value == "" || source == "" {
+			continue // the policy has the same defaults
+		}
+		if err := p.All.Set(info.key, value); err != nil {
+			wrong = append(wrong, &settingError{flag: info.flag, message: " " + err.Error()})
+			continue
+		}
+		p.All.Sources[info.key] = source
+	}
+	if wrong != nil {
+		return p, errors.Join(wrong...)
+	}
+	var names []string
+	for _, m := range verificationMethods(s) {
+		names = append(names, m.Info().Method)
+	}
+	err := p.Check(names)
+	if of := new(twostep.PolicyError); errors.As(err, &of) && of.Rule == "policy" {
+		err = &settingError{flag: "policy-" + strings.ReplaceAll(of.Key, ".", "-"), message: " " + of.What}
+	}
+	return p, err
+}
+
+// trusts reports whether people can trust devices.
+func (s *settings) trusts() bool { return s.policy.All.Trust != twostep.TrustOff }
+
+// sessionSettings are about the cookie of a session.
 type sessionSettings struct {
-	Idle     string `toml:"idle" default:"1h" placeholder:"TIME" allowed:"1m or more" help:"End a session after this time without a request" example:"30m"`
-	Absolute string `toml:"absolute" default:"24h" placeholder:"TIME" allowed:"session.idle or more" help:"End a session after this time in any case" example:"12h"`
-
-	StaySignedIn bool `toml:"stay_signed_in" name:"stay-signed-in" help:"Ask people at the sign-in whether to stay signed in when they close the browser (otherwise they do if session.absolute is more than 24h)"`
-
-	idleTimeout, absoluteTimeout time.Duration
+	StaySignedIn bool `toml:"stay_signed_in" name:"stay-signed-in" help:"Ask people at the sign-in whether to stay signed in when they close the browser (otherwise they do if policy.session.absolute is more than 24h)"`
 }
 
 type postgresSettings struct {
@@ -116,7 +168,6 @@ func (p *postgresSettings) complete() (err error) {
 }
 
 type trustSettings struct {
-	Days    int    `toml:"days" default:"30" placeholder:"N" allowed:"0 to 30" help:"Let people trust a device for this many days; 0 turns it off" example:"14"`
 	Network string `toml:"network" default:"exact" values:"exact,prefix,off" placeholder:"HOW" help:"Trust a device on the same IPv4 address or IPv6 /64 (exact), on the same IPv4 /24 or IPv6 /56 (prefix), or everywhere (off)"`
 	Browser string `toml:"browser" default:"family" values:"family,exact" placeholder:"HOW" help:"Trust the same browser and system in this or a newer version (family), or the same User-Agent only (exact)"`
 }
@@ -169,13 +220,6 @@ func parseOdds(text string) (int64, error) {
 		return 0, wrongSetting("odds", text, "a chance per year from 1/50000 to 1/100000, like 1/50000")
 	}
 	return n, nil
-}
-
-func (t trustSettings) complete() error {
-	if t.Days < 0 || t.Days > manual.Days {
-		return wrongSetting("trust-days", t.Days, "1 to %d, or 0 for no trusted devices", manual.Days)
-	}
-	return nil
 }
 
 type smtpSettings struct {
@@ -254,8 +298,8 @@ func (s *settings) completeFor(from *settingSources, serve bool) error {
 	s.Email.pauseAfterReset, err = parsePause(s.Email.PauseAfterReset)
 	check(err)
 	check(s.SMS.complete())
-	check(s.Session.complete())
-	check(s.Trust.complete())
+	s.policy, err = s.completePolicy(from)
+	check(err)
 	check(s.Audit.complete())
 	check(s.Metrics.complete(s.Listen))
 	check(s.Postgres.complete())
@@ -294,32 +338,11 @@ func (s *settings) checkNetwork(serve bool) error {
 	return s.completePublic(serve)
 }
 
-func (s *sessionSettings) complete() error {
-	var idle, absolute error
-	s.idleTimeout, idle = parseSessionTime("session-idle", s.Idle)
-	s.absoluteTimeout, absolute = parseSessionTime("session-absolute", s.Absolute)
-	if err := errors.Join(idle, absolute); err != nil {
-		return err
-	}
-	if s.idleTimeout > s.absoluteTimeout {
-		return wrongSetting("session-idle", s.Idle, "at most session.absolute, which is %s", s.Absolute)
-	}
-	return nil
-}
-
-func parseSessionTime(flag, text string) (time.Duration, error) {
-	d, err := time.ParseDuration(text)
-	if err != nil || d < time.Minute {
-		return 0, wrongSetting(flag, text, "a time of at least 1m, like 90m or 24h")
-	}
-	return d, nil
-}
-
 // lacksTrustedProxies reports whether there must be a reverse proxy that is not configured.
 func (s *settings) lacksTrustedProxies() bool {
 	_, unix := s.socketPath()
 	return strings.HasPrefix(s.PublicURL, "https://") && s.TLS.Cert == "" && len(s.proxies) == 0 && s.ProxySecret == "" &&
-		!unix && s.Trust.Days > 0 && s.Trust.Network != "off"
+		!unix && s.trusts() && s.Trust.Network != "off"
 }
 
 // isLocal reports whether the server is for this machine only. Then mail stays in the inbox.
@@ -491,9 +514,9 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 			ApplicationName: s.Postgres.ApplicationName,
 		},
 		Methods: verificationMethods(s), SignUp: s.SignUp, Location: zone, Logger: log,
-		IdleTimeout: s.Session.idleTimeout, AbsoluteTimeout: s.Session.absoluteTimeout,
+		Policy: s.policy, ParsePolicy: func(text []byte) (twostep.Policy, error) { return parsePolicy("", text) },
 		StaySignedIn: s.Session.StaySignedIn,
-		TrustDays:    s.Trust.Days, TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,
+		TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,
 		HelpMenu: s.Help.Menu,
 		Webhooks: s.webhooks,
 		Apps:     s.apps, GuessOddsOneIn: s.oddsOneIn, AuditDays: s.Audit.Days,
@@ -504,9 +527,6 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 	}
 	if s.ClientMeta {
 		o.ClientMetadata = &twostep.ClientMetadata{}
-	}
-	if o.TrustDays == 0 {
-		o.TrustDays = -1 // in Options, 0 is the default
 	}
 	if o.Database == "" {
 		o.Database = filepath.Join(s.Data, "twostep.db")

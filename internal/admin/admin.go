@@ -24,6 +24,7 @@ import (
 	"twostep.example/twostep/internal/enroll"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/outbox"
+	"twostep.example/twostep/internal/policy"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/webhook"
@@ -44,6 +45,8 @@ type Handlers struct {
 	Pages       *render.Renderer
 	Health      func(context.Context) Health
 	Settings    []Setting
+	// ParsePolicy reads a policy that an operator wants to try. nil: there is no such page.
+	ParsePolicy func(text []byte) (policy.Policy, error)
 
 	exports atomic.Int32 // that are being written
 }
@@ -104,7 +107,7 @@ var (
 
 // Routes returns the routes of the operators' pages.
 func (s *Handlers) Routes() []render.Route {
-	return append(slices.Concat(s.actionRoutes(), s.appRoutes(), s.deskRoutes()),
+	return append(slices.Concat(s.actionRoutes(), s.appRoutes(), s.deskRoutes(), s.policyRoutes()),
 		s.withRole("GET /admin", anyRole, s.showOverview),
 		s.withRole("GET /admin/people", anyRole, s.showPeople),
 		s.withRole("GET /admin/people.csv", exporters, s.exportPeople),
@@ -180,14 +183,14 @@ func (s *Handlers) requireRole(r *http.Request, roles []string) (operator, error
 		return operator{}, render.ErrNotFound
 	}
 	// Most sessions that fail, fail here, without another read.
-	if !found.AuthenticatedAs(session.LevelEmail, session.OperatorFreshFor, s.Pages.CurrentTime()) {
+	if !found.AuthenticatedAs(session.LevelEmail, s.Sessions.OperatorFreshFor(found), s.Pages.CurrentTime()) {
 		return operator{}, session.ErrStepUpRequired
 	}
 	level, err := s.Challenges.OperatorLevel(r.Context(), found)
 	if err != nil {
 		return operator{}, err
 	}
-	if !found.AuthenticatedAs(level, session.OperatorFreshFor, s.Pages.CurrentTime()) {
+	if !found.AuthenticatedAs(level, s.Sessions.OperatorFreshFor(found), s.Pages.CurrentTime()) {
 		return operator{}, session.ErrStepUpRequired
 	}
 	return who, nil

@@ -121,7 +121,10 @@ func stories(lang string) map[string]render.View {
 			Resend: "/admin/invitations/resend?email=jane.doe%40example.com", Revoke: "/x", Groups: "staff"}}, invitationsShown)}),
 		"invite":         newView("invite", "admin.invite.title", invitePage{frame: f, Text: "<script>", Groups: true, Wrong: []lineProblem{{3, "<b>x", "problem.email"}}}),
 		"invite-preview": newView("invite", "admin.invite.title", invitePage{frame: f, Text: "<script>", Preview: []previewRow{{account.NewAccount{Email: "a@example.com", Name: "<b>x"}, true}}}),
-		"settings":       newView("settings", "admin.settings.title", settingsPage{f, sectionsOf([]Setting{{"site", "<b>x", "a:1"}, {"smtp.host", "", ""}})}),
+		"policy": (&Handlers{}).policyView(policyPage{frame: f, Text: "<script>", Wrong: "<b>x", Changed: 2, More: 3, Preview: &directory.Preview{
+			Since: now, Accounts: 1, Decisions: 7, Asked: 1, WouldAsk: 3, People: slices.Repeat([]directory.PreviewPerson{{ID: "BO63BHZUKWFSA7LGVCCPWHSJOE",
+				Email: "jane.doe@example.com", Asked: 1, WouldAsk: 3, SetUp: true, From: now}, {Email: "<script>", NoWayIn: true}}, policyPeopleShown/2)}}),
+		"settings": newView("settings", "admin.settings.title", settingsPage{f, sectionsOf([]Setting{{"site", "<b>x", "a:1"}, {"smtp.host", "", ""}}), true}),
 	}
 	maps.Copy(views, appStories(f))
 	return views

@@ -8,6 +8,7 @@ import (
 type settingsPage struct {
 	frame
 	Sections []settingSection
+	MayTry   bool // a policy, see policy.go
 }
 
 // settingSection are the settings whose names start with the same word.
@@ -19,6 +20,7 @@ type settingSection struct {
 // showSettings shows what is in force and where it was set.
 func (s *Handlers) showSettings(w http.ResponseWriter, r *http.Request, who operator) error {
 	p := settingsPage{frame: who.frame(r, "settings"), Sections: sectionsOf(s.Settings)}
+	p.MayTry = s.ParsePolicy != nil && who.may(onlyMaster)
 	return s.Pages.Render(w, r, newView("settings", "admin.settings.title", p))
 }
 

@@ -16,6 +16,7 @@ import (
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/policy"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/session"
@@ -31,6 +32,7 @@ type Attempt struct {
 	// stored. Set it before a message is sent.
 	LinkQuery string
 
+	app     string // client ID of the app that the person comes from, see SetApp
 	c       *Challenges
 	from    origin.Origin
 	row     store.Attempt
@@ -152,7 +154,7 @@ func (a *Attempt) Pending() Enrolled { return *a.pending }
 
 // usable returns the factors that can be used now and reach the required level.
 func (a *Attempt) usable() []Enrolled {
-	return atLeast(a.c.usable(a.factors, a.account), a.level())
+	return atLeast(allowed(a.c.usable(a.factors, a.account), a.limits()), a.level())
 }
 
 // by returns the factors of one method that the attempt may be verified with; none if the account has none
@@ -210,6 +212,20 @@ func (a *Attempt) recognize(ctx context.Context) (err error) {
 		a.recognized = err == nil
 	}
 	return err
+}
+
+// limits returns what holds for the person in the app that they come from.
+func (a *Attempt) limits() policy.Limits {
+	return a.c.Devices.Limits(account.SplitGroups(a.account.Groups), a.app)
+}
+
+// SetApp sets the app to which the page leads. It belongs to that page and is not stored: the app checks the session
+// itself. Set it before the state is read.
+func (a *Attempt) SetApp(id string) {
+	if id != a.app {
+		a.app = id
+		a.refresh()
+	}
 }
 
 // running returns ErrNoAttempt if the attempt has expired or is finished.
@@ -397,6 +413,7 @@ type Beginning struct {
 	Decision  *device.DecisionRecord // why the second step is required; nil: it always is
 	// StaySignedIn makes the cookie of the session persistent, if the site lets people choose.
 	StaySignedIn bool
+	App          string // client ID of the app that the person comes from; "": none
 	// Password is the password that was right, which Begin and Resume settle; nil: there is nothing to settle.
 	Password *account.CorrectPassword
 }
@@ -408,7 +425,7 @@ type Beginning struct {
 func (c *Challenges) Begin(ctx context.Context, b Beginning, from origin.Origin) (token string, err error) {
 	a := &Attempt{
 		c: c, from: from, account: b.Account, browser: b.Browser, recognized: true, decision: b.Decision, trustSaved: true,
-		LinkQuery: b.LinkQuery,
+		LinkQuery: b.LinkQuery, app: b.App,
 	}
 	a.row = store.Attempt{
 		Purpose: b.Purpose, SessionID: b.Session, RequiredLevel: int64(b.Level),
@@ -512,11 +529,12 @@ func (c *Challenges) Resume(
 	if !same || a.open.ID != "" && a.guessesLeft() == 0 {
 		return "", false, nil
 	}
-	if b.Level > a.level() {
+	a.app = b.App
+	if b.Level > a.level() || a.open.ID != "" && !a.limits().Allows(a.open.Method) {
 		if a.factors, err = c.Factors(ctx, a.account); err != nil {
 			return "", false, err
 		}
-		if a.row.RequiredLevel = int64(b.Level); a.open.ID != "" && len(a.by(a.open.Method)) == 0 {
+		if a.row.RequiredLevel = int64(max(b.Level, a.level())); a.open.ID != "" && len(a.by(a.open.Method)) == 0 {
 			return "", false, nil
 		}
 	}

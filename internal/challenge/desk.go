@@ -110,7 +110,7 @@ func (a *Attempt) acceptDeskCode(
 	ctx context.Context, code store.DeskCode, then func(tx *store.DB, used store.DeskCode) error,
 ) (session.Cookies, error) {
 	now := a.c.Now()
-	token, row := a.c.Sessions.New(a.account.Ref(), a.from)
+	token, row := a.c.Sessions.New(a.account.Ref(), account.SplitGroups(a.account.Groups), a.from)
 	row.AttemptID, row.AuthenticatedAt, row.AMR = a.row.ID, now, "pwd"
 	row.DeskCodeID, row.MethodRequired = code.ID, true
 	row.ExpiresAt, row.Persistent = now.Add(session.SetupTTL), false

@@ -8,6 +8,7 @@ import (
 
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/policy"
 	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/store"
 )
@@ -125,6 +126,16 @@ func LevelBy(m factor.Method) session.Level {
 	return session.LevelOf(append([]string{"pwd"}, m.Info().AMR...))
 }
 
+// allowed returns the factors whose method the limits allow. If there is none, it returns all of them, so that nobody is
+// locked out: the apps see which method was used, and the person is led through the set-up of another one.
+func allowed(factors []Enrolled, l policy.Limits) []Enrolled {
+	some := slices.DeleteFunc(slices.Clone(factors), func(f Enrolled) bool { return !l.Allows(f.Method.Info().Method) })
+	if len(some) == 0 {
+		return factors
+	}
+	return some
+}
+
 // atLeast returns the factors that reach a level. If none does, it returns all of them, so that nobody is
 // locked out: the app that required the level sees that it was not reached.
 func atLeast(factors []Enrolled, level session.Level) []Enrolled {
@@ -135,14 +146,16 @@ func atLeast(factors []Enrolled, level session.Level) []Enrolled {
 	return enough
 }
 
-// HighestLevel returns the highest level that the account of a session can reach now.
-func (c *Challenges) HighestLevel(ctx context.Context, who session.Session) (highest session.Level, err error) {
+// HighestLevel returns the highest level that the account of a session can reach now, under these limits.
+func (c *Challenges) HighestLevel(
+	ctx context.Context, who session.Session, l policy.Limits,
+) (highest session.Level, err error) {
 	a, err := c.Store.GetAccount(ctx, who.Account.ID)
 	if err != nil {
 		return session.LevelNone, fmt.Errorf("challenge: level: %w", err)
 	}
 	all, err := c.Factors(ctx, a)
-	for _, f := range c.usable(all, a) {
+	for _, f := range allowed(c.usable(all, a), l) {
 		highest = max(highest, LevelBy(f.Method))
 	}
 	return highest, err
@@ -160,7 +173,7 @@ func (c *Challenges) OperatorLevel(ctx context.Context, who session.Session) (se
 	}
 	all, err := c.Factors(ctx, a)
 	needed := session.LevelEmail
-	for _, f := range c.usable(all, a) {
+	for _, f := range allowed(c.usable(all, a), c.Devices.Limits(who.Account.Groups, "")) {
 		if !f.Method.Info().Backup {
 			needed = max(needed, LevelBy(f.Method))
 		}

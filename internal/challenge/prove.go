@@ -249,9 +249,9 @@ func (a *Attempt) accept(ctx context.Context, p Proof) (cookies session.Cookies,
 	}
 	about := p.By.Method.Info()
 	p.at = a.c.Now()
-	token, row := a.c.Sessions.New(a.account.Ref(), a.from)
+	token, row := a.c.Sessions.New(a.account.Ref(), account.SplitGroups(a.account.Groups), a.from)
 	row.AttemptID, row.AuthenticatedAt, row.FactorID = a.row.ID, p.at, p.By.Row.ID
-	row.Persistent = a.c.Sessions.Persistent(a.row.StaySignedIn)
+	row.Persistent, row.Method = a.c.Sessions.Persistent(a.row.StaySignedIn), about.Method
 	row.AMR = strings.Join(append([]string{"pwd"}, about.AMR...), " ")
 	err = a.c.Store.Tx(ctx, func(tx *store.DB) error {
 		cookies = session.Cookies{Session: token}
@@ -309,11 +309,13 @@ func (a *Attempt) registerDevice(ctx context.Context, tx *store.DB, backup bool)
 	if id, token, err = a.c.Devices.RegisterDevice(ctx, tx, a.account.Ref(), a.browser); err != nil {
 		return "", "", err
 	}
-	if offer := a.trustOffer(backup); offer.Days == 0 || !offer.Requested {
+	offer := a.trustOffer(backup)
+	if offer.For == 0 || !offer.Requested {
 		return id, token, nil
 	}
 	verified := device.VerifiedSignIn{
 		Account: a.account, SignIn: a.row.ID, Device: id, NewDevice: id != a.browser.ID, Network: a.network(),
+		Method: a.open.Method, TTL: offer.For,
 	}
 	return id, token, a.c.Devices.AddTrustedNetwork(ctx, tx, verified, a.from)
 }

@@ -76,15 +76,26 @@ type Delivery struct {
 // StepReason is why the second step is required. Whoever has the password can see it, so it does not say
 // where the owner has signed in.
 type StepReason struct {
-	Reason     trust.Reason // "" if the second step is always required
-	VerifiedAt time.Time    // with trust.Expired: when the device was last verified
+	Reason     trust.Reason  // "" if the second step is always required
+	VerifiedAt time.Time     // with trust.Expired: when the device was last verified
+	TTL        time.Duration // with trust.Expired: how long devices are trusted
+	At         time.Time     // when it was decided
+}
+
+// Over returns what the age of the verification is longer than: the time for which devices are trusted, or less if the
+// person was told less.
+func (r StepReason) Over() time.Duration {
+	if age := r.At.Sub(r.VerifiedAt); age < r.TTL {
+		return age.Truncate(time.Hour)
+	}
+	return r.TTL
 }
 
 // TrustOffer says whether the person may have this device trusted.
 type TrustOffer struct {
-	Days           int  // how long it would be trusted; 0: not offered
-	Requested      bool // the person wants it
-	NetworkUnknown bool // the network of the client is unknown, so it cannot be trusted
+	For            time.Duration // how long it would be trusted; 0: not offered
+	Requested      bool          // the person wants it
+	NetworkUnknown bool          // the network of the client is unknown, so it cannot be trusted
 }
 
 // refresh computes State from what is loaded.
@@ -93,7 +104,10 @@ func (a *Attempt) refresh() {
 	a.State = State{
 		Email: account.MaskEmail(a.account.Email), StartedAt: a.row.StartedAt, ExpiresAt: a.row.ExpiresAt,
 		StepUp: a.row.Purpose == store.PurposeStepUp, Level: a.level(), Finished: !a.row.FinishedAt.IsZero(),
-		Why: StepReason{trust.Reason(a.row.Reason), a.row.DeviceVerifiedAt}, Frozen: a.account.FrozenUntil,
+		Why: StepReason{
+			trust.Reason(a.row.Reason), a.row.DeviceVerifiedAt, a.c.Devices.TrustTime(a.limits()), a.row.StartedAt,
+		},
+		Frozen: a.account.FrozenUntil,
 	}
 	if a.pending == nil {
 		a.Offers = offers(a.usable())
@@ -140,7 +154,9 @@ func (a *Attempt) trustOffer(backup bool) TrustOffer {
 		return TrustOffer{}
 	}
 	unknown := a.c.Devices.Policy.Network != trust.NetworkIgnored && !a.from.Address.IsValid()
-	return TrustOffer{Days: a.c.Devices.TrustDays(), Requested: a.row.TrustRequested && !unknown, NetworkUnknown: unknown}
+	return TrustOffer{
+		For: a.c.Devices.TrustTime(a.limits()), Requested: a.row.TrustRequested && !unknown, NetworkUnknown: unknown,
+	}
 }
 
 // factorAccount returns what a method gets to know about the account.

@@ -27,6 +27,19 @@ type DecisionRecord struct {
 	Records []trust.Record
 	Request trust.Request
 	Policy  trust.Policy
+	Circumstances
+}
+
+// Circumstances are what a decision depends on besides the records, the request and the policy.
+type Circumstances struct {
+	App    string   `json:",omitempty"` // client ID of the app that the person came from; "": none
+	Groups []string `json:",omitempty"` // of the account
+	// SecondStep says that the second step was required in any case, by the app or because the account was frozen.
+	SecondStep bool `json:",omitempty"`
+	// Revoked is why the cookie of the browser was not accepted; "": it was.
+	Revoked trust.Reason `json:",omitempty"`
+	// ClockBehind says that the clock of the server was behind the latest time that any server had seen.
+	ClockBehind bool `json:",omitempty"`
 }
 
 // NearestRecord returns the record that decided, if there is one.
@@ -38,28 +51,40 @@ func (d DecisionRecord) NearestRecord() (trust.Record, bool) {
 }
 
 // FindAndDecide finds the device of a request and decides whether it is trusted.
-func (d *Devices) FindAndDecide(ctx context.Context, a store.AccountRef,
+func (d *Devices) FindAndDecide(ctx context.Context, a store.AccountRef, c Circumstances,
 	from origin.Origin) (RequestDevice, DecisionRecord, error) {
 	b, err := d.FindDevice(ctx, a, from)
-	return b, d.Decide(a, b, from.TrustRequest(), d.Now()), err
+	return b, d.Decide(a, b, c, from.TrustRequest(), d.Now()), err
 }
 
 // Decide decides at the time now whether the second step may be skipped for the account in b.
-func (d *Devices) Decide(a store.AccountRef, b RequestDevice, q trust.Request, now time.Time) DecisionRecord {
+func (d *Devices) Decide(
+	a store.AccountRef, b RequestDevice, c Circumstances, q trust.Request, now time.Time,
+) DecisionRecord {
 	now = now.Truncate(time.Millisecond)
-	decision := DecisionRecord{At: now, Device: b.ID, Records: b.records, Request: q, Policy: d.Policy}
-	switch {
-	case b.RevokeReason != "":
-		decision.Decision = trust.Decision{Reason: b.RevokeReason, NearestIndex: -1}
-	case b.LatestTime.After(now.Add(time.Minute)): // our clock was set back, or that of another server is ahead
-		decision.Decision = trust.Decision{Reason: trust.ClockSetBack, NearestIndex: -1}
-	default:
-		decision.Decision = trust.Decide(b.records, q, d.Policy, now)
+	c.Revoked, c.ClockBehind = b.RevokeReason, b.LatestTime.After(now.Add(time.Minute))
+	decision := DecisionRecord{
+		At: now, Device: b.ID, Records: b.records, Request: q, Circumstances: c, Policy: d.policy(d.Limits(c.Groups, c.App)),
 	}
+	decision.Decision = decision.under(decision.Policy)
 	sum := d.Keys.MAC("trace", a.ID, string(decision.Reason), string(decision.marshalInputs()))
 	decision.Trace = base32.StdEncoding.EncodeToString(sum[:10])
 	return decision
 }
+
+// under returns what is decided under a policy.
+func (d DecisionRecord) under(p trust.Policy) trust.Decision {
+	switch {
+	case d.Revoked != "":
+		return trust.Decision{Reason: d.Revoked, NearestIndex: -1}
+	case d.ClockBehind: // our clock was set back, or that of another server is ahead
+		return trust.Decision{Reason: trust.ClockSetBack, NearestIndex: -1}
+	}
+	return trust.Decide(d.Records, d.Request, p, d.At)
+}
+
+// Skips reports whether the second step is skipped.
+func (d DecisionRecord) Skips() bool { return d.Reason == trust.Trusted && !d.SecondStep }
 
 // decisionInputs is the stored form of a DecisionRecord.
 type decisionInputs struct {
@@ -71,6 +96,7 @@ type decisionInputs struct {
 	Policy                 trust.Policy
 	RecordReasons          []trust.Reason
 	NearestIndex           int
+	Circumstances
 }
 
 type recordInputs struct {
@@ -79,20 +105,23 @@ type recordInputs struct {
 	UserAgent, ClientHints string
 	VerifiedAt             store.Time
 	RevokeReason           trust.Reason
+	TTL                    time.Duration `json:",omitempty"`
+	Method                 string        `json:",omitempty"`
 }
 
 func (d DecisionRecord) marshalInputs() []byte {
 	inputs := decisionInputs{
 		At: store.Time(d.At), Device: d.Device, UserAgent: d.Request.Browser.UserAgent,
 		ClientHints: d.Request.Browser.ClientHints, Policy: d.Policy,
-		RecordReasons: d.RecordReasons, NearestIndex: d.NearestIndex,
+		RecordReasons: d.RecordReasons, NearestIndex: d.NearestIndex, Circumstances: d.Circumstances,
 	}
 	if d.Request.Address.IsValid() {
 		inputs.Address = d.Request.Address.String()
 	}
 	for _, r := range d.Records {
 		inputs.Records = append(inputs.Records, recordInputs{
-			r.ID, r.Network, r.Browser.UserAgent, r.Browser.ClientHints, store.Time(r.VerifiedAt), r.RevokeReason,
+			r.ID, r.Network, r.Browser.UserAgent, r.Browser.ClientHints, store.Time(r.VerifiedAt), r.RevokeReason, r.TTL,
+			r.Method,
 		})
 	}
 	var body bytes.Buffer
@@ -154,13 +183,14 @@ func (d *Devices) openDecision(row store.TrustDecision) (DecisionRecord, error) 
 		Decision: trust.Decision{Reason: trust.Reason(row.Reason), NearestIndex: inputs.NearestIndex,
 			RecordReasons: inputs.RecordReasons},
 		Trace: row.ID, At: time.Time(inputs.At), Device: inputs.Device, Policy: inputs.Policy,
+		Circumstances: inputs.Circumstances,
 	}
 	decision.Request.Browser = trust.ParseBrowser(inputs.UserAgent, inputs.ClientHints)
 	decision.Request.Address, _ = netip.ParseAddr(inputs.Address) // zero if it was unknown
 	for _, r := range inputs.Records {
 		decision.Records = append(decision.Records, trust.Record{
 			ID: r.ID, Network: r.Network, Browser: trust.ParseBrowser(r.UserAgent, r.ClientHints),
-			VerifiedAt: time.Time(r.VerifiedAt), RevokeReason: r.RevokeReason,
+			VerifiedAt: time.Time(r.VerifiedAt), RevokeReason: r.RevokeReason, TTL: r.TTL, Method: r.Method,
 		})
 	}
 	return decision, nil
@@ -191,7 +221,7 @@ func (d *Devices) ListSecondStepDecisions(ctx context.Context, person SessionDev
 // PreviewDecision returns what would be decided if the person signed in now in this browser. It stores nothing.
 func (d *Devices) PreviewDecision(ctx context.Context, person SessionDevice,
 	from origin.Origin) (DecisionRecord, error) {
-	_, decision, err := d.FindAndDecide(ctx, person.AccountRef, from)
+	_, decision, err := d.FindAndDecide(ctx, person.AccountRef, Circumstances{Groups: person.Groups}, from)
 	return decision, err
 }
 
@@ -207,9 +237,9 @@ func (d *Devices) ReplayDecision(ctx context.Context, trace string) (DecisionRec
 	return d.openDecision(row)
 }
 
-// ExplainTrust returns what would be decided for an account at the time at: for each device that was verified by then,
+// ExplainTrust returns what would be decided for an account in an app ("": in none) at the time at: for each device that was verified by then,
 // and last for a device without a record. It returns account.ErrEmail or account.ErrUnknown.
-func (d *Devices) ExplainTrust(ctx context.Context, email string, q trust.Request,
+func (d *Devices) ExplainTrust(ctx context.Context, email, app string, q trust.Request,
 	at time.Time) ([]DecisionRecord, error) {
 	a, err := d.Accounts.Find(ctx, email)
 	if err != nil {
@@ -235,9 +265,10 @@ func (d *Devices) ExplainTrust(ctx context.Context, email string, q trust.Reques
 		}
 		browsers[i].records = append(browsers[i].records, d.openRecord(row, a.Ref()))
 	}
+	c := Circumstances{App: app, Groups: account.SplitGroups(a.Groups)}
 	var list []DecisionRecord
 	for _, b := range append(browsers, RequestDevice{}) {
-		list = append(list, d.Decide(a.Ref(), b, q, at))
+		list = append(list, d.Decide(a.Ref(), b, c, q, at))
 	}
 	return list, nil
 }

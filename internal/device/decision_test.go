@@ -31,7 +31,7 @@ func TestDecisionsOfAnAccountAreBounded(t *testing.T) {
 		err = db.Tx(t.Context(), func(tx *store.DB) error {
 			for range 1000 {
 				now = now.Add(time.Minute)
-				decision := d.Decide(anna, device.RequestDevice{}, origin.Origin{}.TrustRequest(), now)
+				decision := d.Decide(anna, device.RequestDevice{}, device.Circumstances{}, origin.Origin{}.TrustRequest(), now)
 				traces = append(traces, decision.Trace)
 				if err := d.RecordDecision(t.Context(), tx, anna, decision); err != nil {
 					return err

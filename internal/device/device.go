@@ -23,6 +23,7 @@ import (
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/policy"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
@@ -35,7 +36,10 @@ type Devices struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 	Accounts *account.Accounts // for events and notifications
-	Policy   trust.Policy
+	// Policy is how networks and browsers are compared, and the longest time of trust.
+	Policy trust.Policy
+	// Rules say how long a person's devices are trusted, and by which methods. nil: as Policy says, by all.
+	Rules *policy.Rules
 	// Observe is called with the reason of each decision about a sign-in. nil: nothing is.
 	Observe func(trust.Reason)
 }
@@ -149,6 +153,8 @@ func (d *Devices) acceptsSecret(b RequestDevice) bool {
 type sealedRecord struct {
 	Network                trust.ClientNetwork
 	UserAgent, ClientHints string
+	TTL                    time.Duration `json:",omitempty"`
+	Method                 string        `json:",omitempty"`
 }
 
 // openRecord returns a trusted network as input of the trust decision. A record that cannot be decrypted, or has
@@ -168,6 +174,7 @@ func (d *Devices) openRecord(n store.TrustedNetwork, a store.AccountRef) trust.R
 		r.RevokeReason = trust.RevokedEpochChanged
 	}
 	r.Network, r.Browser = sealed.Network, trust.ParseBrowser(sealed.UserAgent, sealed.ClientHints)
+	r.TTL, r.Method = sealed.TTL, sealed.Method
 	return r
 }
 
@@ -179,7 +186,7 @@ func networkBoundTo(n store.TrustedNetwork) string {
 
 func (d *Devices) sealRecord(r trust.Record, device string, a store.AccountRef) (store.TrustedNetwork, error) {
 	n := store.TrustedNetwork{ID: r.ID, DeviceID: device, AccountID: a.ID, Epoch: a.Epoch, VerifiedAt: r.VerifiedAt}
-	body, err := json.Marshal(sealedRecord{r.Network, r.Browser.UserAgent, r.Browser.ClientHints})
+	body, err := json.Marshal(sealedRecord{r.Network, r.Browser.UserAgent, r.Browser.ClientHints, r.TTL, r.Method})
 	if err != nil {
 		return n, fmt.Errorf("device: trusted network: %w", err)
 	}
@@ -274,13 +281,17 @@ type VerifiedSignIn struct {
 	// NewDevice says that RegisterDevice has just created the device, so that it has no networks yet.
 	NewDevice bool
 	Network   trust.ClientNetwork // its addresses of both families (IPv4 and IPv6)
+	Method    string              // by which the second step was completed
+	TTL       time.Duration       // how long the person was told that the device is trusted
 }
 
 // AddTrustedNetwork makes the device trusted on the network of a sign-in. Call it after RegisterDevice in the same
 // transaction. It notifies the account holder if the device was not trusted on this network before.
 func (d *Devices) AddTrustedNetwork(ctx context.Context, tx *store.DB, signIn VerifiedSignIn,
 	from origin.Origin) error {
-	fresh := trust.Record{ID: rand.Text(), Browser: from.TrustRequest().Browser, VerifiedAt: d.Now()}
+	fresh := trust.Record{
+		ID: rand.Text(), Browser: from.TrustRequest().Browser, VerifiedAt: d.Now(), TTL: signIn.TTL, Method: signIn.Method,
+	}
 	if d.Policy.Network != trust.NetworkIgnored {
 		fresh.Network = signIn.Network
 	}
@@ -309,7 +320,7 @@ func (d *Devices) AddTrustedNetwork(ctx context.Context, tx *store.DB, signIn Ve
 			Target: audit.Target("device", signIn.Device), Reason: "again"}
 		return d.Accounts.Event(ctx, tx, e, from)
 	}
-	label := i18n.ForTag(from.Language).Translate("trust.label", "Count", d.TrustDays())
+	label := i18n.ForTag(from.Language).TranslateTime("trust.label", signIn.TTL)
 	e := audit.Event{Kind: audit.DeviceTrusted, SignIn: signIn.SignIn, Target: audit.Target("device", signIn.Device)}
 	n := account.Notification{Event: e, Template: "trusted", Account: signIn.Account, Detail: label}
 	return d.Accounts.NotifyOwner(ctx, tx, n, from)
@@ -401,5 +412,15 @@ func (d *Devices) RevokeCopiedDevice(ctx context.Context, b RequestDevice, from 
 	return nil
 }
 
-// TrustDays returns for how many days devices are trusted; 0 if they are not.
-func (d *Devices) TrustDays() int { return int(d.Policy.TTL / (24 * time.Hour)) }
+// Limits returns what holds for a person with these groups in an app; "": in no app.
+func (d *Devices) Limits(groups []string, app string) policy.Limits { return d.Rules.For(groups, app) }
+
+// TrustTime returns how long devices are trusted under these limits; 0: they are not.
+func (d *Devices) TrustTime(l policy.Limits) time.Duration { return d.policy(l).TTL }
+
+// policy returns the trust settings of a sign-in under these limits.
+func (d *Devices) policy(l policy.Limits) trust.Policy {
+	p := d.Policy
+	p.TTL, p.Methods = min(p.TTL, l.TrustTime()), l.Methods.Names
+	return p
+}

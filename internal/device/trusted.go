@@ -17,6 +17,7 @@ import (
 type SessionDevice struct {
 	store.AccountRef
 	DeviceID string
+	Groups   []string // of the account
 }
 
 // TrustedDevice is a device that is trusted, as the account holder sees it.
@@ -42,9 +43,10 @@ func (d *Devices) ListTrustedDevices(ctx context.Context, person SessionDevice) 
 		return nil, fmt.Errorf("device: list trusted devices: %w", err)
 	}
 	var list []TrustedDevice
+	policy := d.policy(d.Limits(person.Groups, ""))
 	for _, row := range slices.Backward(rows) {
 		r := d.openRecord(row, person.AccountRef)
-		until := r.VerifiedAt.Add(d.Policy.TTL)
+		until := r.VerifiedAt.Add(policy.TTLOf(r))
 		if r.RevokeReason != "" || d.Now().After(until) {
 			continue
 		}
@@ -75,8 +77,9 @@ func (d *Devices) FindSimilarTrust(ctx context.Context, person SessionDevice, fr
 	if err != nil {
 		return time.Time{}, fmt.Errorf("device: find similar trust: %w", err)
 	}
+	policy := d.policy(d.Limits(person.Groups, ""))
 	for _, row := range slices.Backward(rows) {
-		if r := d.openRecord(row, person.AccountRef); trust.CheckRecord(r, from.TrustRequest(), d.Policy,
+		if r := d.openRecord(row, person.AccountRef); trust.CheckRecord(r, from.TrustRequest(), policy,
 			d.Now()) == trust.Trusted {
 			return r.VerifiedAt, nil
 		}

@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/policy"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/session"
@@ -64,6 +66,7 @@ const (
 	StepSignIn         AuthStep = iota // nobody is signed in
 	StepSelectAccount                  // ask which account to use
 	StepReauthenticate                 // take both steps of the sign-in again
+	StepSetUp                          // set up another method
 	StepConsent                        // ask for consent
 	StepAction                         // visit a settings page first
 	StepIssueCode                      // send what the response type asks for
@@ -76,6 +79,8 @@ type AuthProgress struct {
 	Subject        string           // the subject identifier of the person for the client
 	ReachableLevel session.Level    // the highest level their factors allow; set only if a step-up is needed
 	Consented      bool             // set only for third-party clients
+	Limits         policy.Limits    // for the person in the client
+	SetUp          *challenge.SetUp // a method that the person must set up; nil: none
 	Client         client.Client
 	Now            time.Time
 }
@@ -101,6 +106,10 @@ func (r AuthRequest) NextStep(p AuthProgress) (AuthStep, string) {
 		return StepSelectAccount, "" // never combined with prompt=none
 	case !p.Client.AllowsGroups(p.Session.Account.Groups):
 		return StepError, "access_denied"
+	case p.SetUp != nil && p.SetUp.Due && len(p.SetUp.Methods) == 0:
+		return StepError, "unmet_authentication_requirements"
+	case p.SetUp != nil && p.SetUp.Due:
+		return ask(StepSetUp, "interaction_required")
 	case r.needsStepUp(p) && p.ReachableLevel < r.requiredLevel(p.Client):
 		// Checked before asking for codes that could not be enough.
 		return StepError, "unmet_authentication_requirements"
@@ -131,9 +140,18 @@ func (r AuthRequest) requiredLevel(cl client.Client) session.Level {
 	return max(r.MinLevel, cl.RequiredLevel())
 }
 
-// needsStepUp reports whether the session's level is too low or its authentication too old.
+// needsStepUp reports whether the session's level is too low, its authentication too old, or the session not one that
+// the limits allow.
 func (r AuthRequest) needsStepUp(p AuthProgress) bool {
-	return r.authTooOld(p) || p.Session.Level() < r.requiredLevel(p.Client)
+	return r.authTooOld(p) || p.Session.Level() < r.requiredLevel(p.Client) || !r.fits(p)
+}
+
+// fits reports whether the session is one that the limits allow in the client. An authentication that was made for the
+// request may be older, by reauthGrace.
+func (r AuthRequest) fits(p AuthProgress) bool {
+	at := p.Session.AuthenticatedAt
+	forRequest := !at.Before(r.RequestedAt.Truncate(time.Millisecond)) && p.Now.Sub(at) <= reauthGrace
+	return p.Session.Allows(p.Limits) && (forRequest || p.Session.Fits(p.Limits, p.Now))
 }
 
 // reauthGrace is how long an authentication that was made for a request stays valid for it beyond the allowed
@@ -466,6 +484,7 @@ func (g *Grants) Deny(ctx context.Context, who session.Session, clientID, reason
 
 // ReturnTarget tells the sign-in pages what a return_to address leads to.
 type ReturnTarget struct {
+	ClientID        string // of the app; "": none
 	ClientName      string // for display
 	Origin          string // of the final redirect, as CSPOrigin returns it; "" if it stays on this server
 	NeedsFullSignIn bool   // require both steps, even in a trusted browser
@@ -500,6 +519,7 @@ func (g *Grants) ResolveReturnTarget(ctx context.Context, returnTo string, brows
 		return ReturnTarget{}, nil
 	}
 	return ReturnTarget{
+		ClientID:        cl.ID,
 		ClientName:      cl.DisplayName(),
 		Origin:          client.CSPOrigin(r.RedirectURI),
 		NeedsFullSignIn: r.needsFullSignIn(cl),
@@ -526,7 +546,7 @@ func (g *Grants) returnTargetByOrigin(ctx context.Context, address string) (Retu
 			continue
 		}
 		if slices.ContainsFunc(cl.RedirectURIs, isRedirect) || slices.ContainsFunc(cl.Hosts, isHost) {
-			return ReturnTarget{ClientName: cl.DisplayName(), Origin: origin}, nil
+			return ReturnTarget{ClientID: cl.ID, ClientName: cl.DisplayName(), Origin: origin}, nil
 		}
 	}
 	return ReturnTarget{}, err

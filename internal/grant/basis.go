@@ -38,7 +38,7 @@ func (g *Grants) OfSession(b Basis, p AuthProgress, grant string, useInterval ti
 	if g.Store.Exclusive() {
 		b.until = who.LastSeenAt.Add(useInterval) // a use before that is not recorded anyway
 	}
-	b.until = earlier(b.until, who.ExpiresAt)
+	b.until = earlier(b.until, who.EndsBy(who.Began(), p.Limits))
 	if p.Client.MaxAge > 0 {
 		b.until = earlier(b.until, who.AuthenticatedAt.Add(p.Client.MaxAuthAge()))
 	}

@@ -27,6 +27,7 @@ import (
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/policy"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/session"
@@ -52,6 +53,8 @@ type Grants struct {
 	Clients    *client.Clients
 	Documents  *Documents // of clients that are not registered; nil: they are not allowed
 	Issuer     string     // the public URL
+	// Rules say how long sessions and tokens last by group and by app. nil: as the app and the session say.
+	Rules *policy.Rules
 
 	signingKeys signingKeys
 	polling     polling
@@ -71,6 +74,7 @@ type Grant struct {
 	SessionID string
 	Scope     []string
 	AMR       []string
+	Method    string // of the second step of the session
 	AuthTime  time.Time
 	Offline   bool
 	CreatedAt time.Time
@@ -104,6 +108,7 @@ func grantFromRow(row store.Grant) (g Grant, err error) {
 		SessionID: row.SessionID,
 		Scope:     strings.Fields(row.Scope),
 		AMR:       strings.Fields(row.AMR),
+		Method:    row.Method,
 		AuthTime:  row.AuthenticatedAt,
 		Offline:   row.Offline,
 		CreatedAt: row.CreatedAt,
@@ -162,6 +167,7 @@ func (g *Grants) newGrantRow(
 		return store.Grant{}, err
 	}
 	now := g.Now()
+	limits := g.Rules.For(who.Account.Groups, r.ClientID)
 	row := store.Grant{
 		ID:               rand.Text(),
 		ClientID:         r.ClientID,
@@ -172,13 +178,14 @@ func (g *Grants) newGrantRow(
 		Scope:            strings.Join(r.Scope, " "),
 		CodeBinding:      string(body),
 		AMR:              strings.Join(who.AMR, " "),
+		Method:           who.Method,
 		AuthenticatedAt:  who.AuthTime(),
 		Offline:          slices.Contains(r.Scope, "offline_access"),
 		CreatedAt:        now,
-		ExpiresAt:        who.ExpiresAt,
+		ExpiresAt:        who.EndsBy(who.Began(), limits),
 	}
 	if row.Offline {
-		row.ExpiresAt = now.Add(cl.RefreshTokenLifetime())
+		row.ExpiresAt = now.Add(limits.Refresh.Within(cl.RefreshTokenLifetime()))
 	}
 	return row, nil
 }
@@ -476,8 +483,12 @@ func (g *Grants) LoadAuthProgress(
 	if p.Subject, err = g.Subject(ctx, p.Client, who.Account.ID); err != nil {
 		return p, err
 	}
+	p.Limits = g.Rules.For(who.Account.Groups, r.ClientID)
+	if p.SetUp, err = g.Challenges.FindSetUp(ctx, *who, p.Limits); err != nil {
+		return p, err
+	}
 	if r.needsStepUp(p) {
-		if p.ReachableLevel, err = g.Challenges.HighestLevel(ctx, *who); err != nil {
+		if p.ReachableLevel, err = g.Challenges.HighestLevel(ctx, *who, p.Limits); err != nil {
 			return p, err
 		}
 	}

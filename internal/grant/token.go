@@ -12,6 +12,7 @@ import (
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/policy"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/store"
@@ -114,14 +115,17 @@ type refreshRotation struct {
 func (g *Grants) rotateRefreshToken(
 	ctx context.Context, tx *store.DB, cl client.Client, grant Grant, r refreshRotation,
 ) error {
-	if _, err := g.recheckPolicy(ctx, tx, cl, grant); err != nil {
+	who, err := g.recheckPolicy(ctx, tx, cl, grant)
+	if err != nil {
 		return err
 	}
 	now := g.Now()
+	limits := g.Rules.For(who.Groups, cl.ID)
+	grant.ExpiresAt = earlier(grant.ExpiresAt, grant.CreatedAt.Add(limits.Refresh.Within(cl.RefreshTokenLifetime())))
 	if refreshTokenEnd(cl, grant, r.old.CreatedAt).Before(now) { // the settings were changed since
 		return store.ErrNotFound
 	}
-	err := tx.UseToken(ctx, r.old.Hash, now)
+	err = tx.UseToken(ctx, r.old.Hash, now)
 	if err == nil {
 		return tx.CreateToken(ctx, store.Token{
 			Hash:      seal.HashToken(r.next),
@@ -141,6 +145,19 @@ func (g *Grants) rotateRefreshToken(
 	return err
 }
 
+// fits reports whether the limits allow what the grant was given for: the method, the trust that skipped the second step,
+// and its age.
+func (grant Grant) fits(l policy.Limits, now time.Time) bool {
+	// The session may have started long before the grant, and the trust is as old as its start.
+	trusted := session.LevelOf(grant.AMR) != session.LevelPassword ||
+		l.TrustTime() > 0 && grant.CreatedAt.Sub(grant.AuthTime) <= l.TrustTime()+l.Absolute.For
+	limit := l.Absolute
+	if grant.Offline {
+		limit = l.Refresh
+	}
+	return trusted && l.Allows(grant.Method) && !limit.Exceeded(now.Sub(grant.CreatedAt))
+}
+
 // recheckPolicy checks that the client would get the same grant today: the groups, the required level and the
 // consent. Every other change revokes the grant by itself. It returns store.ErrNotFound if the client would not
 // get it.
@@ -150,7 +167,8 @@ func (g *Grants) recheckPolicy(ctx context.Context, tx *store.DB, cl client.Clie
 		return nil, err
 	}
 	who := userInfoFromRow(account)
-	if !cl.AllowsGroups(who.Groups) || session.LevelOf(grant.AMR) < cl.RequiredLevel() {
+	if !cl.AllowsGroups(who.Groups) || session.LevelOf(grant.AMR) < cl.RequiredLevel() ||
+		!grant.fits(g.Rules.For(who.Groups, cl.ID), g.Now()) {
 		return nil, store.ErrNotFound
 	}
 	if !cl.ThirdParty {
@@ -223,7 +241,19 @@ func (g *Grants) IntrospectToken(ctx context.Context, token string) (TokenInfo, 
 		return TokenInfo{}, fmt.Errorf("grant: introspect token: %w", err)
 	}
 	found, err := grantFromRow(grantRow)
+	if err == nil && found.AccountID != "" {
+		err = g.checkLimits(ctx, found)
+	}
 	return TokenInfo{found, row.Kind == store.RefreshToken, row.CreatedAt, row.ExpiresAt}, err
+}
+
+// checkLimits returns ErrInvalid if the rules of today would not allow a grant.
+func (g *Grants) checkLimits(ctx context.Context, grant Grant) error {
+	who, err := g.GetUserInfo(ctx, grant)
+	if err == nil && !grant.fits(g.Rules.For(who.Groups, grant.ClientID), g.Now()) {
+		err = ErrInvalid
+	}
+	return err
 }
 
 // FindGrantByAccessToken returns the grant of a person's live access token. It returns ErrInvalid if the token

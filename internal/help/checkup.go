@@ -25,7 +25,7 @@ type checkupPage struct {
 	Since            time.Time // since when the browser has stored the probe cookie
 	Stored           time.Time // if deleted: when it had come back
 	Address, Browser string
-	TrustDays        int // how long trust lasts; 0: trust is off
+	TrustEnabled     bool
 	SignedIn         bool
 	ChallengeReason  string    // if signed in: why the next sign-in would ask for the second step; "": it would not
 	TrustedUntil     time.Time // if signed in and trusted: until when
@@ -73,9 +73,10 @@ func (s *Handlers) timeParameter(r *http.Request, name string) (time.Time, bool)
 func (s *Handlers) renderCheckup(w http.ResponseWriter, r *http.Request, p checkupPage) error {
 	localizer, from := s.Pages.Localizer(r), s.Pages.Origin(r)
 	q := from.TrustRequest()
-	facts := s.serverFacts()
-	p.TrustDays = facts.Days
-	facts.Days = max(facts.Days, 1) // the steps help with any cookie
+	facts := s.serverFacts(nil)
+	if p.TrustEnabled = facts.Trusts(); !p.TrustEnabled {
+		facts.Days = 1 // the steps help with any cookie
+	}
 	p.Address, p.Browser = origin.DescribeAddress(
 		from.AddressString(), localizer.Tag(),
 	), origin.DescribeBrowser(q.Browser, localizer.Tag())
@@ -108,12 +109,15 @@ func (s *Handlers) predictNextSignIn(r *http.Request, who session.Session, p *ch
 	}
 	old, _ := d.NearestRecord()
 	if d.Reason == trust.Trusted {
-		p.TrustedUntil = old.VerifiedAt.Add(d.Policy.TTL)
+		p.TrustedUntil = old.VerifiedAt.Add(d.Policy.TTLOf(old))
 		return nil
 	}
-	p.ChallengeReason = localizer.Translate(
-		"why."+string(d.Reason), "Date", s.Pages.FormatDate(localizer, old.VerifiedAt), "Count", p.TrustDays,
-	)
+	date := s.Pages.FormatDate(localizer, old.VerifiedAt)
+	if d.Reason == trust.Expired {
+		p.ChallengeReason = localizer.TranslateTime("why.expired", d.Policy.TTLOf(old), "Date", date)
+	} else {
+		p.ChallengeReason = localizer.Translate("why."+string(d.Reason), "Date", date)
+	}
 	if d.Reason == trust.NoRecord {
 		p.LostRecordFrom, err = s.Devices.FindSimilarTrust(r.Context(), who.Owner(), from)
 	}

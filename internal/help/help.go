@@ -6,6 +6,7 @@ package help
 
 import (
 	"embed"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/fault"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/trust"
@@ -71,9 +73,12 @@ type item struct {
 
 func (s *Handlers) showHelp(w http.ResponseWriter, r *http.Request) error {
 	own := browserSection(s.Pages.Origin(r).TrustRequest().Browser)
-	p := helpPage{
-		Chapters: chapters(s.Pages.Localizer(r).Tag(), own, s.serverFacts()), TrustEnabled: s.serverFacts().Days > 0,
+	groups, err := s.groups(r)
+	if err != nil {
+		return err
 	}
+	facts := s.serverFacts(groups)
+	p := helpPage{Chapters: chapters(s.Pages.Localizer(r).Tag(), own, facts), TrustEnabled: facts.Trusts()}
 	return s.Pages.Render(
 		w, r, render.View{Templates: templates(), Template: "help", Title: "help.title", Wide: true, Data: p},
 	)
@@ -137,9 +142,28 @@ func newItem(s manual.Sentence) item {
 	return item{Before: arrows.Replace(before), Link: s.Link, After: arrows.Replace(after)}
 }
 
-// serverFacts returns the figures of this server for the sentences.
-func (s *Handlers) serverFacts() manual.Facts {
-	f := manual.Facts{Site: s.Pages.Site, Domain: s.Domain, Menu: s.Menu, Days: s.Devices.TrustDays()}
+// groups returns the groups of the person who is signed in; nil if nobody is.
+func (s *Handlers) groups(r *http.Request) ([]string, error) {
+	token := s.Pages.Cookie(r, render.SessionCookie)
+	if token == "" {
+		return nil, nil
+	}
+	who, err := s.Sessions.Get(r.Context(), token)
+	if errors.Is(err, session.ErrNoSession) || fault.Temporary(err) { // the page needs no database
+		return nil, nil
+	}
+	return who.Account.Groups, err
+}
+
+// serverFacts returns the figures of this server for the sentences, as they hold for somebody in these groups.
+func (s *Handlers) serverFacts(groups []string) manual.Facts {
+	f := manual.Facts{Site: s.Pages.Site, Domain: s.Domain, Menu: s.Menu}
+	const day = 24 * time.Hour
+	if d := s.Devices.TrustTime(s.Devices.Limits(groups, "")); d%day == 0 {
+		f.Days = int(d / day)
+	} else {
+		f.Hours = int(d / time.Hour)
+	}
 	for _, m := range s.Methods {
 		about := m.Info()
 		f.Methods = append(f.Methods, about.Method)

@@ -14,6 +14,7 @@ import (
 	"twostep.example/twostep/factor/sms"
 	"twostep.example/twostep/factor/totp"
 	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/policy"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/trust"
@@ -206,6 +207,22 @@ func TestCheckupDetectsCookieStorage(t *testing.T) {
 		"?kept=", "?set=%00"} {
 		if a := getPage(t, s, "/help/trust"+odd); a.Code != 303 {
 			t.Errorf("%s: %d", odd, a.Code)
+		}
+	}
+}
+
+// The page has the hours of a site that trusts devices for less than a day.
+func TestHelpSaysHours(t *testing.T) {
+	s := newTestHandlers(email.Method{})
+	rules, err := policy.New(policy.Policy{All: policy.Rule{Trust: 23 * time.Hour}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Devices.Rules = rules
+	for language, want := range map[string]string{"en": "Trust this device for 23 Hours", "de": "23 Stunden lang vertrauen"} {
+		body := getPage(t, s, "/help", "Accept-Language: "+language).Body.String()
+		if !strings.Contains(body, want) || strings.Contains(body, "{Days}") {
+			t.Errorf("%s: the page does not say %q", language, want)
 		}
 	}
 }

@@ -117,6 +117,8 @@ func (p *Provider) showStep(w http.ResponseWriter, r *http.Request, s pendingSte
 		return to("/signin")
 	case grant.StepReauthenticate:
 		return to("/settings/confirm")
+	case grant.StepSetUp:
+		return to("/settings/required")
 	case grant.StepAction:
 		if err := p.Grants.MarkActionStarted(r.Context(), s.requestToken); err != nil {
 			return err

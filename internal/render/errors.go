@@ -203,6 +203,18 @@ func StepUpURL(address, method string) string {
 	return stepUpPath
 }
 
+// RequiredMethodURL returns the path of the page that leads through the set-up of another method. It leads back to address as
+// StepUpURL does.
+func RequiredMethodURL(address, method string) string {
+	if returnTo, ok := LocalPath(address); ok && method == http.MethodGet {
+		return requiredMethodPath + "?" + url.Values{"return_to": {returnTo}}.Encode()
+	}
+	return requiredMethodPath
+}
+
+// requiredMethodPath is that page.
+const requiredMethodPath = "/settings/required"
+
 // CookiesBlockedQuery is the query parameter that restartSignInURL adds if the browser followed a link on this site but
 // sent no cookie.
 const CookiesBlockedQuery = "blocked"

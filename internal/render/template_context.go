@@ -42,6 +42,14 @@ func (f templateContext) Translate(key string, pairs ...any) string {
 	return f.localizer.Translate(key, pairs...)
 }
 
+// TranslateTime returns a text with a number of days or hours, see i18n.Localizer.
+func (f templateContext) TranslateTime(key string, d time.Duration) string {
+	return f.localizer.TranslateTime(key, d)
+}
+
+// Duration formats a duration.
+func (f templateContext) Duration(d time.Duration) string { return f.localizer.FormatDuration(d) }
+
 // Time formats a date and time.
 func (f templateContext) Time(t time.Time) string { return f.renderer.FormatTime(f.localizer, t) }
 

@@ -25,7 +25,7 @@ func TestListOthers(t *testing.T) {
 			id := string(rune('A' + i))
 			row := store.Session{
 				ID: id, TokenHash: []byte(id), AccountID: "A", Epoch: 1,
-				StartedAt: at(i / 2), LastSeenAt: at(0), ExpiresAt: at(100),
+				StartedAt: at(i / 2), AuthenticatedAt: at(i / 2), LastSeenAt: at(0), ExpiresAt: at(100),
 			}
 			switch id {
 			case "C":

@@ -14,14 +14,13 @@ import (
 func (s *Sessions) ListOf(ctx context.Context, a store.Account, before Cursor, limit int) ([]Session, error) {
 	now := s.Now()
 	rows, err := s.Store.ListSessions(ctx, store.SessionFilter{
-		Account: a.ID, LastSeen: now.Add(-s.Idle), Expires: now, Before: before, Limit: limit,
+		Account: a.ID, LastSeen: now.Add(-s.idleOf(account.SplitGroups(a.Groups))), Expires: now, Before: before, Limit: limit,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("session: list: %w", err)
 	}
-	list := make([]Session, len(rows))
-	for i, row := range rows {
-		list[i] = sessionFromRow(row)
+	list := s.listed(rows, account.SplitGroups(a.Groups), now)
+	for i := range list {
 		list[i].Account.ID, list[i].epoch = a.ID, a.Epoch
 	}
 	return list, nil

@@ -17,6 +17,7 @@ import (
 	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/fault"
 	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/policy"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
@@ -43,8 +44,10 @@ type Sessions struct {
 	Store    *store.DB
 	Now      func() time.Time
 	Accounts *account.Accounts
-	Idle     time.Duration // a session ends after this time without a request
-	Absolute time.Duration // a session ends after this time in any case
+	Idle     time.Duration // a session ends after this time without a request, or sooner by Rules
+	Absolute time.Duration // a session ends after this time in any case, or sooner by Rules
+	// Rules shorten sessions of people in some groups. nil: of nobody.
+	Rules *policy.Rules
 	// StaySignedIn lets the person choose whether the cookie of a session is persistent.
 	StaySignedIn bool
 	// Faults gets the errors of RecordUses.
@@ -71,6 +74,9 @@ type Session struct {
 	FactorID        string // the factor that proved the second step last; "" for email and trust
 	// MethodRequired says that the person must set up a method before anything else, see GetForSetup.
 	MethodRequired bool
+	Method         string // of the last second step, or of the trusted browser; "": not known
+
+	longestIdle time.Duration // without a request, since both steps were completed
 
 	deskCodeID string // the desk code that replaced the second step; "" once both steps are completed
 	deviceID   string // id of the device it began in
@@ -104,7 +110,7 @@ func (s Session) Ref() store.AccountRef { return store.AccountRef{ID: s.Account.
 
 // Owner returns the account and the device of the session.
 func (s Session) Owner() device.SessionDevice {
-	return device.SessionDevice{AccountRef: s.Ref(), DeviceID: s.deviceID}
+	return device.SessionDevice{AccountRef: s.Ref(), DeviceID: s.deviceID, Groups: s.Account.Groups}
 }
 
 // RecentlyAuthenticated reports whether the person took both steps within FreshFor, so that they may change a
@@ -119,8 +125,41 @@ func (s Session) MayEnroll(now time.Time) bool {
 	return s.MethodRequired || s.RecentlyAuthenticated(now)
 }
 
-// OperatorFreshFor is how old the last full authentication may be on the operators' pages.
-const OperatorFreshFor = 15 * time.Minute
+// OperatorFreshFor returns how old the last full authentication may be on the operators' pages.
+func (s *Sessions) OperatorFreshFor(who Session) time.Duration {
+	return s.Rules.For(who.Account.Groups, "").Reauthentication.Within(policy.DefaultReauthenticate)
+}
+
+// Fits reports whether a session would have got as far under these limits: it is not too old, was never without a
+// request for too long, and skipped the second step only where they allow it. A session in which both steps were
+// completed again is as old as that.
+func (s Session) Fits(l policy.Limits, now time.Time) bool {
+	return !l.Absolute.Exceeded(now.Sub(s.Began())) && !l.Idle.Exceeded(s.longestIdle) && s.trustFits(l)
+}
+
+// EndsBy returns when the session ends at the latest, if the limits count from began.
+func (s Session) EndsBy(began time.Time, l policy.Limits) time.Time {
+	if end := began.Add(l.Absolute.For); l.Absolute.For > 0 && end.Before(s.ExpiresAt) {
+		return end
+	}
+	return s.ExpiresAt
+}
+
+// Began returns when both steps were last completed in the session, or else when it started.
+func (s Session) Began() time.Time {
+	if s.AuthenticatedAt.After(s.StartedAt) {
+		return s.AuthenticatedAt
+	}
+	return s.StartedAt
+}
+
+// trustFits reports whether the second step may have been skipped, if it was.
+func (s Session) trustFits(l policy.Limits) bool {
+	return !s.AuthenticatedAt.IsZero() || s.StartedAt.Sub(s.TrustVerifiedAt) <= l.TrustTime()
+}
+
+// Allows reports whether the limits allow the method of the second step.
+func (s Session) Allows(l policy.Limits) bool { return l.Allows(s.Method) }
 
 // AuthenticatedAs reports whether the person took both steps within the time d and reached the level by them. A step
 // that trust has skipped does not count.
@@ -166,8 +205,11 @@ func (s Session) CookieMaxAge(now time.Time) time.Duration {
 }
 
 // New returns a new session of an account and its token. The caller stores it with store.DB.CreateSession.
-func (s *Sessions) New(a store.AccountRef, from origin.Origin) (token string, row store.Session) {
+func (s *Sessions) New(
+	a store.AccountRef, groups []string, from origin.Origin,
+) (token string, row store.Session) {
 	now := s.Now()
+	limits := s.Rules.For(groups, "")
 	token = seal.NewToken()
 	return token, store.Session{
 		ID:          rand.Text(),
@@ -179,7 +221,7 @@ func (s *Sessions) New(a store.AccountRef, from origin.Origin) (token string, ro
 		ClientHints: from.ClientHints,
 		StartedAt:   now,
 		LastSeenAt:  now,
-		ExpiresAt:   now.Add(s.Absolute),
+		ExpiresAt:   now.Add(limits.Absolute.Within(s.Absolute)),
 		Persistent:  s.Persistent(false),
 	}
 }
@@ -192,12 +234,13 @@ func (s *Sessions) Replace(
 	if err := tx.DeleteSession(ctx, who.Account.ID, who.ID); err != nil {
 		return "", endedMeanwhile(err)
 	}
-	token, row := s.New(store.AccountRef{ID: who.Account.ID, Epoch: who.epoch + 1}, from)
+	token, row := s.New(store.AccountRef{ID: who.Account.ID, Epoch: who.epoch + 1}, who.Account.Groups, from)
 	row.StartedAt, row.AuthenticatedAt, row.ExpiresAt = who.StartedAt, who.AuthenticatedAt, who.ExpiresAt
 	row.AMR, row.TrustVerifiedAt = strings.Join(who.AMR, " "), who.TrustVerifiedAt
 	row.AttemptID, row.DeviceID, row.FactorID = who.attemptID, who.deviceID, who.FactorID
 	row.Persistent = who.Persistent
 	row.DeskCodeID, row.MethodRequired = who.deskCodeID, who.MethodRequired
+	row.Method, row.LongestIdle = who.Method, who.longestIdle
 	return token, tx.CreateSession(ctx, row)
 }
 
@@ -294,23 +337,34 @@ func (s *Sessions) findLive(
 	if err != nil {
 		return Session{}, fmt.Errorf("session: get: %w", err)
 	}
+	groups := account.SplitGroups(a.Groups)
+	row.LongestIdle = max(row.LongestIdle, now.Sub(row.LastSeenAt))
+	found, limits := sessionFromRow(row), s.Rules.For(groups, "")
+	if !s.live(found, limits, now) {
+		return Session{}, ErrNoSession
+	}
+	found.ExpiresAt = found.EndsBy(found.StartedAt, limits)
 	if now.Sub(row.LastSeenAt) >= s.UseInterval() {
 		s.uses.add(row.ID, now)
-		row.LastSeenAt = now
+		found.LastSeenAt = now
 	}
-	found := sessionFromRow(row)
 	found.Account = Account{
 		ID:         a.ID,
 		Email:      a.Email,
 		Name:       a.Name,
 		Operator:   a.Role == store.RoleOperator,
 		Role:       a.Role,
-		Groups:     account.SplitGroups(a.Groups),
+		Groups:     groups,
 		GivenName:  a.GivenName,
 		FamilyName: a.FamilyName,
 	}
 	found.epoch = a.Epoch
 	return found, nil
+}
+
+// live reports whether the limits of its person let a session go on.
+func (s *Sessions) live(found Session, l policy.Limits, now time.Time) bool {
+	return !l.Absolute.Exceeded(now.Sub(found.StartedAt)) && found.Fits(l, now)
 }
 
 func sessionFromRow(row store.Session) Session {
@@ -328,6 +382,8 @@ func sessionFromRow(row store.Session) Session {
 		FactorID:        row.FactorID,
 		MethodRequired:  row.MethodRequired,
 		deskCodeID:      row.DeskCodeID,
+		Method:          row.Method,
+		longestIdle:     row.LongestIdle,
 		deviceID:        row.DeviceID,
 		attemptID:       row.AttemptID,
 	}
@@ -347,17 +403,33 @@ func (s Session) Cursor() Cursor { return Cursor{At: s.StartedAt, ID: s.ID} }
 func (s *Sessions) ListOthers(ctx context.Context, who Session, before Cursor, limit int) ([]Session, error) {
 	now := s.Now()
 	rows, err := s.Store.ListSessions(ctx, store.SessionFilter{
-		Account: who.Account.ID, Except: who.ID, LastSeen: now.Add(-s.Idle), Expires: now, Before: before, Limit: limit,
+		Account: who.Account.ID, Except: who.ID, LastSeen: now.Add(-s.idleOf(who.Account.Groups)), Expires: now, Before: before, Limit: limit,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("session: list: %w", err)
 	}
-	list := make([]Session, len(rows))
-	for i, row := range rows {
-		list[i] = sessionFromRow(row)
+	list := s.listed(rows, who.Account.Groups, now)
+	for i := range list {
 		list[i].Account = who.Account
 	}
 	return list, nil
+}
+
+// idleOf returns after which time without a request a session of a person with these groups ends.
+func (s *Sessions) idleOf(groups []string) time.Duration {
+	return s.Rules.For(groups, "").Idle.Within(s.Idle)
+}
+
+// listed returns the sessions of a person with these groups that their limits let go on.
+func (s *Sessions) listed(rows []store.Session, groups []string, now time.Time) []Session {
+	list, limits := make([]Session, 0, len(rows)), s.Rules.For(groups, "")
+	for _, row := range rows {
+		row.LongestIdle = max(row.LongestIdle, now.Sub(row.LastSeenAt))
+		if found := sessionFromRow(row); s.live(found, limits, now) {
+			list = append(list, found)
+		}
+	}
+	return list
 }
 
 // SignOut ends the session with this token, also one that has been idle for too long, so that its clients get a

@@ -76,7 +76,13 @@ func (u *uses) putBack(taken map[string]time.Time, now time.Time) {
 
 // UseInterval returns how often the use of a session is recorded. A session that is used more often than this does not
 // become idle.
-func (s *Sessions) UseInterval() time.Duration { return min(maxUseInterval, s.Idle/2) }
+func (s *Sessions) UseInterval() time.Duration {
+	idle := s.Idle
+	if shortest := s.Rules.ShortestIdle(); shortest > 0 {
+		idle = min(idle, shortest)
+	}
+	return min(maxUseInterval, idle/2)
+}
 
 // recordOverdueUses calls RecordUses for a request, if nobody has for long: otherwise a session that is in use would
 // become idle.

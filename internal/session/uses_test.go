@@ -35,7 +35,7 @@ func TestRecordUses(t *testing.T) {
 				id := fmt.Sprint(i)
 				row := store.Session{
 					ID: id, TokenHash: seal.HashToken(id), AccountID: "a", Epoch: 1, StartedAt: now, LastSeenAt: now,
-					ExpiresAt: now.Add(24 * time.Hour),
+					AuthenticatedAt: now, ExpiresAt: now.Add(24 * time.Hour),
 				}
 				if err := tx.CreateSession(t.Context(), row); err != nil {
 					return err

@@ -46,6 +46,7 @@ type Credentials struct {
 	Level        session.Level // the level to reach, if the account can
 	AttemptToken string        // token of the attempt this browser is in; "" if there is none
 	StaySignedIn bool          // the person ticked the box
+	App          string        // client ID of the app that the person comes from; "": none
 }
 
 // Start checks the password. If the device is trusted in this network, Start opens a session; otherwise it
@@ -81,14 +82,17 @@ func (s *SignIns) continueWith(
 	if !a.FrozenUntil.IsZero() && !s.Now().Before(a.FrozenUntil) { // the undo is due, and removes this password
 		return session.Cookies{}, s.applyDueUndo(ctx, a)
 	}
-	browser, decision, err := s.Devices.FindAndDecide(ctx, a.Ref(), from)
+	circumstances := device.Circumstances{
+		App: c.App, Groups: account.SplitGroups(a.Groups), SecondStep: c.SkipTrust || account.Frozen(a) != nil,
+	}
+	browser, decision, err := s.Devices.FindAndDecide(ctx, a.Ref(), circumstances, from)
 	if err != nil {
 		return session.Cookies{}, err
 	}
 	now := s.Now()
 	state := challenge.State{
 		ExpiresAt: now.Add(challenge.TTL),
-		Trusted:   decision.Reason == trust.Trusted && !c.SkipTrust && account.Frozen(a) == nil,
+		Trusted:   decision.Skips(),
 	}
 	if challenge.Next(state, now) == challenge.StepSignedIn {
 		cookies, err := s.enterTrusted(ctx, password, c, browser, decision, from)
@@ -96,7 +100,7 @@ func (s *SignIns) continueWith(
 			return cookies, err
 		}
 		// Trust has ended since the decision.
-		if browser, decision, err = s.Devices.FindAndDecide(ctx, a.Ref(), from); err != nil {
+		if browser, decision, err = s.Devices.FindAndDecide(ctx, a.Ref(), circumstances, from); err != nil {
 			return session.Cookies{}, err
 		}
 	}
@@ -107,7 +111,7 @@ func (s *SignIns) continueWith(
 	}
 	token, err := s.begin(ctx, c.AttemptToken, challenge.Beginning{
 		Account: a, Purpose: store.PurposeSignIn, LinkQuery: c.LinkQuery, Level: c.Level, Browser: browser,
-		Decision: &decision, StaySignedIn: c.StaySignedIn, Password: password,
+		Decision: &decision, StaySignedIn: c.StaySignedIn, Password: password, App: c.App,
 	}, from)
 	return session.Cookies{Attempt: token}, err
 }
@@ -145,7 +149,8 @@ func (s *SignIns) enterTrusted(
 ) (cookies session.Cookies, err error) {
 	a := password.Account
 	record, _ := by.NearestRecord()
-	token, row := s.Sessions.New(a.Ref(), from)
+	token, row := s.Sessions.New(a.Ref(), account.SplitGroups(a.Groups), from)
+	row.Method = record.Method
 	row.AMR, row.DeviceID, row.TrustVerifiedAt = "pwd", b.ID, record.VerifiedAt
 	row.Persistent = s.Sessions.Persistent(c.StaySignedIn)
 	err = s.Store.Tx(ctx, func(tx *store.DB) (err error) {
@@ -178,6 +183,7 @@ type StepUpRequest struct {
 	LinkQuery    string        // see challenge.Attempt
 	Level        session.Level // the level to reach, if the account can
 	AttemptToken string        // token of the attempt this browser is in; "" if there is none
+	App          string        // client ID of the app that requires it; "": none
 }
 
 // StepUp starts an attempt by which a signed-in person completes both steps again, and returns its token for the
@@ -193,6 +199,7 @@ func (s *SignIns) StepUp(
 	}
 	return s.begin(ctx, r.AttemptToken, challenge.Beginning{
 		Account: a, Purpose: store.PurposeStepUp, Session: who.ID, LinkQuery: r.LinkQuery, Level: r.Level,
+		App: r.App,
 	}, from)
 }
 

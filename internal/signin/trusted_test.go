@@ -443,7 +443,7 @@ func TestTrustBoxIsKept(t *testing.T) {
 		h.wantErr("tick", h.SetTrust(h.Context(), token, true), nil)
 		ticked := func(says string, want bool) {
 			p, err := h.Pending(h.Context(), token, b.from)
-			if err != nil || p.Trust.Requested != want || p.Trust.Days != 30 {
+			if err != nil || p.Trust.Requested != want || p.Trust.For != trust.MaxTTL {
 				h.Errorf("%s: %+v, %v", says, p.Trust, err)
 			}
 		}
@@ -572,7 +572,7 @@ func TestTrustDecisions(t *testing.T) {
 			h.Errorf("decision %+v", q)
 		}
 		h.advance(time.Hour)
-		explained, err := h.Devices.ExplainTrust(h.Context(), annaEmail, b.from.TrustRequest(), at)
+		explained, err := h.Devices.ExplainTrust(h.Context(), annaEmail, "", b.from.TrustRequest(), at)
 		if err != nil || len(explained) != 2 || explained[0].Trace != q.Trace || explained[0].Reason != trust.OtherNetwork || explained[1].Reason != trust.NoRecord {
 			h.Errorf("explained %+v, %v, want trace %s", explained, err, q.Trace)
 		}
@@ -587,7 +587,7 @@ func TestTrustDecisions(t *testing.T) {
 		if _, err := h.Devices.ReplayDecision(h.Context(), "NOSUCHTRACE"); !errors.Is(err, account.ErrUnknown) {
 			h.Error(err)
 		}
-		if _, err := h.Devices.ExplainTrust(h.Context(), "nobody@example.com", b.from.TrustRequest(), at); !errors.Is(err, account.ErrUnknown) {
+		if _, err := h.Devices.ExplainTrust(h.Context(), "nobody@example.com", "", b.from.TrustRequest(), at); !errors.Is(err, account.ErrUnknown) {
 			h.Error(err)
 		}
 		outlook, err := h.Devices.PreviewDecision(h.Context(), h.getSession(b.session).Owner(), b.from)

@@ -17,6 +17,7 @@ import (
 	"twostep.example/twostep/internal/fault"
 	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/policy"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/session"
@@ -40,6 +41,7 @@ type Config struct {
 	Methods      []factor.Method
 	Idle         time.Duration // a session ends when it was not used for this long
 	Absolute     time.Duration // a session ends after this time in any case
+	Rules        *policy.Rules // by group and by app; nil: none
 	StaySignedIn bool          // people choose whether the cookie of a session is persistent
 	Texts        challenge.TextBudget
 	Email        challenge.EmailPolicy
@@ -75,13 +77,14 @@ func New(c Config) *Services {
 	}
 	s.Devices = &device.Devices{
 		Store: c.Store, Keys: c.Keys, Now: c.Now, Log: c.Log, Accounts: s.Accounts, Policy: c.Trust,
+		Rules: c.Rules,
 	}
 	s.Budgets = &odds.Budgets{
 		Store: c.Store, Keys: c.Keys, Now: c.Now, Log: c.Log, Accounts: s.Accounts, PerYear: c.GuessBudget,
 	}
 	s.Sessions = &session.Sessions{
 		Store: c.Store, Now: c.Now, Accounts: s.Accounts, Idle: c.Idle, Absolute: c.Absolute,
-		StaySignedIn: c.StaySignedIn,
+		StaySignedIn: c.StaySignedIn, Rules: c.Rules,
 		Faults: &fault.Log{
 			Logger: c.Log, Now: c.Now, Failing: "the last use of sessions cannot be recorded: the database cannot be written",
 			Working: "the last use of sessions is recorded again",

@@ -24,6 +24,7 @@ type Grant struct {
 	Scope            string
 	CodeBinding      string // JSON: redirect URI, PKCE challenge, nonce
 	AMR              string
+	Method           string    // of the second step of the session
 	AuthenticatedAt  time.Time // auth_time of the ID token
 	Offline          bool      // it outlives the session (offline_access)
 	CodeHash         []byte
@@ -37,12 +38,12 @@ type Grant struct {
 
 const grantColumns = `grants.id, grants.client_id, grants.account_id, grants.epoch, grants.session_id,
 		grants.session_expires_at, grants.scope, grants.code_binding, grants.amr,
-	grants.authenticated_at, grants.offline, grants.code_hash, grants.code_expires_at, grants.code_used_at,
+	grants.method, grants.authenticated_at, grants.offline, grants.code_hash, grants.code_expires_at, grants.code_used_at,
 	grants.id_token_sent, grants.created_at, grants.expires_at, grants.revoked_at`
 
 func (g *Grant) columns() []any {
 	return []any{&g.ID, &g.ClientID, &g.AccountID, &g.Epoch, &g.SessionID, (*Time)(&g.SessionExpiresAt), &g.Scope,
-		&g.CodeBinding, &g.AMR, (*Time)(&g.AuthenticatedAt), &g.Offline, &g.CodeHash, (*Time)(&g.CodeExpiresAt),
+		&g.CodeBinding, &g.AMR, &g.Method, (*Time)(&g.AuthenticatedAt), &g.Offline, &g.CodeHash, (*Time)(&g.CodeExpiresAt),
 		(*Time)(&g.CodeUsedAt), &g.IDTokenSent, (*Time)(&g.CreatedAt), (*Time)(&g.ExpiresAt), (*Time)(&g.RevokedAt)}
 }
 
@@ -57,11 +58,11 @@ const liveGrant = `grants.revoked_at = 0 AND grants.expires_at >= $1 AND (grants
 // CreateGrant inserts g.
 func (db *DB) CreateGrant(ctx context.Context, g Grant) error {
 	_, err := db.change(ctx, `INSERT INTO grants (id, client_id, account_id, epoch, session_id, session_expires_at,
-			scope, code_binding, amr, authenticated_at, offline, code_hash, code_expires_at, code_used_at,
+			scope, code_binding, amr, method, authenticated_at, offline, code_hash, code_expires_at, code_used_at,
 			id_token_sent, created_at, expires_at, revoked_at, logout_pending, logout_due_at, logout_sent_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, FALSE, 0, 0)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, FALSE, 0, 0)`,
 		g.ID, g.ClientID, g.AccountID, g.Epoch, g.SessionID, g.SessionExpiresAt, g.Scope, g.CodeBinding, g.AMR,
-		g.AuthenticatedAt, g.Offline, g.CodeHash, g.CodeExpiresAt, g.CodeUsedAt, g.IDTokenSent,
+		g.Method, g.AuthenticatedAt, g.Offline, g.CodeHash, g.CodeExpiresAt, g.CodeUsedAt, g.IDTokenSent,
 		g.CreatedAt, g.ExpiresAt, g.RevokedAt)
 	return err
 }

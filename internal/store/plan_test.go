@@ -309,6 +309,9 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 			return d.ReauthenticateSession(ctx, &store.Session{ID: "x1", TokenHash: []byte("y"), AccountID: "x1",
 				Epoch: 1}, time.Time{}, at(1))
 		},
+		"ListTrustDecisions": func(d *db) error {
+			return no(d.ListTrustDecisions(ctx, at(1), store.TrustDecisionCursor{}, 1))
+		},
 		"ListSecondStepDecisions":    func(d *db) error { return no(d.ListSecondStepDecisions(ctx, "x1", 1)) },
 		"IncrementEpoch":             func(d *db) error { return d.IncrementEpoch(ctx, "x1", 1) },
 		"RefundChallenge":            func(d *db) error { return no(d.RefundChallenge(ctx, "x1")) },

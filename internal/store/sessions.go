@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -27,30 +28,47 @@ type Session struct {
 	FactorID        string    // the factor that proved the second step last; "" for email and trust
 	DeskCodeID      string    // the desk code that replaced the second step; "" once both steps are completed
 	MethodRequired  bool      // the person must set up a method before anything else
+	Method          string    // of the last second step, or of the trusted browser; "": not known
+	// LongestIdle is the longest time without a request since both steps were completed. CreateSession ignores it
+	// unless the session continues another one.
+	LongestIdle time.Duration
+}
+
+// milliseconds is a duration in the database.
+type milliseconds time.Duration
+
+// Scan implements sql.Scanner.
+func (m *milliseconds) Scan(value any) error {
+	n, ok := value.(int64)
+	if !ok {
+		return fmt.Errorf("store: a duration is %T, not milliseconds", value)
+	}
+	*m = milliseconds(time.Duration(n) * time.Millisecond)
+	return nil
 }
 
 const sessionColumns = `sessions.id, sessions.token_hash, sessions.account_id, sessions.epoch, sessions.attempt_id,
 		sessions.amr,
 	sessions.address, sessions.user_agent, sessions.client_hints, sessions.started_at, sessions.authenticated_at,
 	sessions.last_seen_at, sessions.expires_at, sessions.persistent, sessions.device_id, sessions.trust_verified_at,
-	sessions.factor_id, sessions.desk_code_id, sessions.method_required`
+	sessions.factor_id, sessions.desk_code_id, sessions.method_required, sessions.method, sessions.longest_idle`
 
 func (s *Session) columns() []any {
 	return []any{&s.ID, &s.TokenHash, &s.AccountID, &s.Epoch, &s.AttemptID, &s.AMR, &s.Address, &s.UserAgent,
 		&s.ClientHints, (*Time)(&s.StartedAt), (*Time)(&s.AuthenticatedAt), (*Time)(&s.LastSeenAt),
 		(*Time)(&s.ExpiresAt), &s.Persistent, &s.DeviceID, (*Time)(&s.TrustVerifiedAt), &s.FactorID,
-		&s.DeskCodeID, &s.MethodRequired}
+		&s.DeskCodeID, &s.MethodRequired, &s.Method, (*milliseconds)(&s.LongestIdle)}
 }
 
 // CreateSession inserts s.
 func (db *DB) CreateSession(ctx context.Context, s Session) error {
 	_, err := db.change(ctx, `INSERT INTO sessions (id, token_hash, account_id, epoch, attempt_id, amr, address,
 			user_agent, client_hints, started_at, authenticated_at, last_seen_at, expires_at, device_id,
-			trust_verified_at, factor_id, persistent, desk_code_id, method_required)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
+			trust_verified_at, factor_id, persistent, desk_code_id, method_required, method, longest_idle)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`,
 		s.ID, s.TokenHash, s.AccountID, s.Epoch, s.AttemptID, s.AMR, s.Address, s.UserAgent, s.ClientHints, s.StartedAt,
 		s.AuthenticatedAt, s.LastSeenAt, s.ExpiresAt, s.DeviceID, s.TrustVerifiedAt, s.FactorID, s.Persistent,
-		s.DeskCodeID, s.MethodRequired)
+		s.DeskCodeID, s.MethodRequired, s.Method, s.LongestIdle.Milliseconds())
 	return err
 }
 
@@ -126,9 +144,11 @@ func (db *DB) ListSessions(ctx context.Context, f SessionFilter) ([]Session, err
 	return all(rows, err, func(row scanner) (s Session, err error) { return s, row.Scan(s.columns()...) })
 }
 
-// TouchSession records that the session was used.
+// TouchSession records that the session was used, and how long it was not.
 func (db *DB) TouchSession(ctx context.Context, id string, now time.Time) error {
-	_, err := db.change(ctx, `UPDATE sessions SET last_seen_at = $2 WHERE id = $1 AND last_seen_at < $2`, id, now)
+	_, err := db.change(ctx, `UPDATE sessions SET last_seen_at = $2, longest_idle = CASE
+			WHEN $2 - last_seen_at > longest_idle THEN $2 - last_seen_at ELSE longest_idle END
+		WHERE id = $1 AND last_seen_at < $2`, id, now)
 	return err
 }
 
@@ -138,11 +158,11 @@ func (db *DB) TouchSession(ctx context.Context, id string, now time.Time) error 
 func (db *DB) ReauthenticateSession(ctx context.Context, s *Session, idle, now time.Time) error {
 	defer db.changed(SessionKey(s.ID))
 	return db.returning(ctx, `UPDATE sessions SET token_hash = $2, amr = $3, authenticated_at = $4, last_seen_at = $4,
-			factor_id = $8, desk_code_id = ''
+			factor_id = $8, desk_code_id = '', method = $9, longest_idle = 0
 		WHERE id = $1 AND account_id = $5 AND epoch = $6 AND expires_at >= $4 AND last_seen_at >= $7
 			AND NOT method_required
 		RETURNING expires_at, persistent`,
-		[]any{s.ID, s.TokenHash, s.AMR, now, s.AccountID, s.Epoch, idle, s.FactorID},
+		[]any{s.ID, s.TokenHash, s.AMR, now, s.AccountID, s.Epoch, idle, s.FactorID, s.Method},
 		[]any{(*Time)(&s.ExpiresAt), &s.Persistent})
 }
 

@@ -55,3 +55,20 @@ func (db *DB) ListSecondStepDecisions(ctx context.Context, account string, most 
 		ORDER BY decided_at DESC, id LIMIT $2`, account, most)
 	return all(rows, err, scanDecision)
 }
+
+// TrustDecisionCursor is the position of a decision in ListTrustDecisions. The zero value is before the first.
+type TrustDecisionCursor struct {
+	AccountID string
+	At        time.Time
+	ID        string
+}
+
+// ListTrustDecisions lists up to most decisions since a time that are after a position: by account, then by time.
+func (db *DB) ListTrustDecisions(
+	ctx context.Context, since time.Time, after TrustDecisionCursor, most int64,
+) ([]TrustDecision, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT `+decisionColumns+` FROM trust_decisions
+		WHERE (account_id, decided_at, id) > ($1, $2, $3) AND decided_at >= $4
+		ORDER BY account_id, decided_at, id LIMIT $5`, after.AccountID, after.At, after.ID, since, most)
+	return all(rows, err, scanDecision)
+}

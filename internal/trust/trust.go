@@ -8,6 +8,7 @@ package trust
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -54,6 +55,7 @@ const (
 	UnknownNetwork           Reason = "unknown"   // the client address is unknown
 	OtherNetwork             Reason = "network"   // another network
 	ClockSetBack             Reason = "clock"     // the server's clock was set back
+	MethodNotAllowed         Reason = "method"    // it was verified by a method that the policy does not allow
 	Expired                  Reason = "expired"   // the verification is too old
 )
 
@@ -63,7 +65,7 @@ func Reasons() []Reason {
 		Trusted, TrustDisabled, NoRecord, RevokedPasswordChanged, RevokedFactorChanged, RevokedRecoveryCodeUsed,
 		RevokedDeskCodeUsed, RevokedByOwner, RevokedSignOutEverywhere, RevokedByOperator, RevokedAccountDisabled, RevokedBackupRestored,
 		RevokedTokenReuse, RevokedEpochChanged, OtherBrowser, BrowserDowngrade, UnknownNetwork, OtherNetwork, ClockSetBack,
-		Expired,
+		MethodNotAllowed, Expired,
 	}
 }
 
@@ -76,6 +78,10 @@ type Record struct {
 	Browser      Browser
 	VerifiedAt   time.Time
 	RevokeReason Reason // why it was revoked; "" if it was not
+	// TTL is how long the person was told that the device is trusted; 0: as long as the policy says.
+	TTL time.Duration
+	// Method is the method by which it was verified; "": not known.
+	Method string
 }
 
 // Request is what a sign-in is compared with.
@@ -84,11 +90,20 @@ type Request struct {
 	Browser Browser
 }
 
-// Policy is the site's trust settings.
+// Policy is the trust settings for one sign-in.
 type Policy struct {
 	TTL     time.Duration // 0 disables trust
 	Network NetworkMatch
 	Browser BrowserMatch
+	Methods []string `json:",omitempty"` // by which a device may have been verified; nil: all
+}
+
+// TTLOf returns how long a record is trusted.
+func (p Policy) TTLOf(r Record) time.Duration {
+	if r.TTL > 0 {
+		return min(p.TTL, r.TTL)
+	}
+	return p.TTL
 }
 
 // NetworkMatch defines which addresses are the same network.
@@ -127,7 +142,9 @@ func CheckRecord(r Record, q Request, p Policy, now time.Time) Reason {
 		return OtherNetwork
 	case now.Before(r.VerifiedAt.Add(-clockSkew)):
 		return ClockSetBack
-	case now.Sub(r.VerifiedAt) > p.TTL:
+	case p.Methods != nil && !slices.Contains(p.Methods, r.Method):
+		return MethodNotAllowed
+	case now.Sub(r.VerifiedAt) > p.TTLOf(r):
 		return Expired
 	}
 	return Trusted
@@ -173,7 +190,7 @@ func (r Reason) checksPassed() int {
 	switch r {
 	case Trusted:
 		return 5
-	case Expired, ClockSetBack:
+	case Expired, ClockSetBack, MethodNotAllowed:
 		return 4
 	case OtherNetwork, UnknownNetwork:
 		return 3

@@ -46,6 +46,13 @@ func recordAt(addresses ...string) trust.Record {
 		VerifiedAt: verifiedAt}
 }
 
+// verifiedBy is a record that was verified by a method, for a person who was told this time.
+func verifiedBy(method string, ttl time.Duration) trust.Record {
+	r := recordAt(homeV4)
+	r.Method, r.TTL = method, ttl
+	return r
+}
+
 func revokedRecord(why trust.Reason) trust.Record {
 	r := recordAt(homeV4)
 	r.RevokeReason = why
@@ -57,6 +64,7 @@ func TestCheckRecord(t *testing.T) {
 	const day = 24 * time.Hour
 	exact := func(p *trust.Policy) { p.Browser = trust.BrowserExact }
 	prefix := func(p *trust.Policy) { p.Network = trust.NetworkPrefix }
+	byApp := func(p *trust.Policy) { p.Methods = []string{"sms", "totp"} }
 	anywhere := func(p *trust.Policy) { p.Network = trust.NetworkIgnored }
 	for _, row := range []struct {
 		says    string
@@ -125,6 +133,13 @@ func TestCheckRecord(t *testing.T) {
 		{"the clock was set back", recordAt(homeV4), homeV4, firefox, -2 * time.Minute, nil, trust.ClockSetBack},
 		{"everything is wrong: the first reason counts", recordAt(homeV4), officeV4, chrome, 40 * day, nil,
 			trust.OtherBrowser},
+		{"the policy allows its method", verifiedBy("totp", 0), homeV4, firefox, day, byApp, trust.Trusted},
+		{"the policy does not allow its method", verifiedBy("email", 0), homeV4, firefox, day, byApp, trust.MethodNotAllowed},
+		{"its method is not known", recordAt(homeV4), homeV4, firefox, day, byApp, trust.MethodNotAllowed},
+		{"the person was told a shorter time", verifiedBy("totp", 23*time.Hour), homeV4, firefox, 23 * time.Hour, nil, trust.Trusted},
+		{"which is over", verifiedBy("totp", 23*time.Hour), homeV4, firefox, 23*time.Hour + time.Millisecond, nil, trust.Expired},
+		{"the policy has become shorter since", verifiedBy("totp", 30*day), homeV4, firefox, 8 * day,
+			func(p *trust.Policy) { p.TTL = 7 * day }, trust.Expired},
 		{"network and time are wrong", recordAt(homeV4), officeV4, firefox, 40 * day, nil, trust.OtherNetwork},
 	} {
 		p := policy

@@ -13,7 +13,7 @@ import (
 )
 
 type devicesPage struct {
-	Days      int // how long trust lasts; 0: trust is off
+	For       time.Duration // how long trust lasts; 0: trust is off
 	Devices   []deviceRow
 	Decisions []decisionRow
 }
@@ -38,8 +38,8 @@ type decisionRow struct {
 	Trace                    string
 }
 
-func (s *Handlers) devicesView(p devicesPage) render.View {
-	p.Days = s.Devices.TrustDays()
+func (s *Handlers) devicesView(groups []string, p devicesPage) render.View {
+	p.For = s.Devices.TrustTime(s.Devices.Limits(groups, ""))
 	return render.View{Template: "devices", Title: "devices.title", Wide: true, Data: p}
 }
 
@@ -64,7 +64,7 @@ func (s *Handlers) showDevices(w http.ResponseWriter, r *http.Request, who signe
 	for _, q := range decisions {
 		p.Decisions = append(p.Decisions, s.newDecisionRow(localizer, q))
 	}
-	return s.render(w, r, s.devicesView(p))
+	return s.render(w, r, s.devicesView(who.Account.Groups, p))
 }
 
 // newDecisionRow returns a decision for the owner of the account, who may see earlier networks.
@@ -75,9 +75,9 @@ func (s *Handlers) newDecisionRow(w i18n.Localizer, d device.DecisionRecord) dec
 		Browser: origin.DescribeBrowser(d.Request.Browser, w.Tag()),
 		Network: networkText(w, trust.NetworkOf(d.Request.Address)),
 	}
-	why := challenge.StepReason{Reason: d.Reason}
+	why := challenge.StepReason{Reason: d.Reason, At: d.At}
 	if old, ok := d.NearestRecord(); ok {
-		why.VerifiedAt = old.VerifiedAt
+		why.VerifiedAt, why.TTL = old.VerifiedAt, d.Policy.TTLOf(old)
 		row.OldBrowser, row.OldNetwork = origin.DescribeBrowser(old.Browser, w.Tag()), networkText(w, old.Network)
 	}
 	row.Reason = s.reasonText(w, why)

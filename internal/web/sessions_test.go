@@ -23,9 +23,10 @@ func TestSessionsPages(t *testing.T) {
 	want := map[string]bool{}
 	err = h.Accounts.Store.Tx(t.Context(), func(tx *store.DB) error {
 		for i := range 10_000 {
-			_, row := h.Sessions.New(a.Ref(), origin.Origin{
+			_, row := h.Sessions.New(a.Ref(), nil, origin.Origin{
 				UserAgent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0",
 			})
+			row.AuthenticatedAt = h.now
 			row.StartedAt = h.now.Add(time.Duration(i/3-5000) * time.Second) // three at the same time
 			row.Address = fmt.Sprintf("2001:db8:1111:2222:3333:4444:5555:%x", i)
 			want["/settings/sessions/"+row.ID+"/end"] = true

@@ -16,6 +16,8 @@ type settingsPage struct {
 	EmailUntilAnother  bool        // codes by email are no second step beside another method
 	OffersSecondStep   bool        // there is another method, or EmailUntilAnother
 	FrozenUntil        time.Time   // zero: the account is not frozen
+	Policy             []string    // what holds for the person, in sentences
+	SetUp              string      // which method the person must set up until when; "": none
 }
 
 // methodRow is a method with the factors that the account has.
@@ -64,6 +66,15 @@ func (s *Handlers) showSettings(w http.ResponseWriter, r *http.Request, who sign
 	p := settingsPage{
 		Account: who.Account, EmailUntilAnother: choice.UntilAnother, FrozenUntil: choice.FrozenUntil,
 	}
+	localizer, limits := s.Pages.Localizer(r), s.Sessions.Rules.For(who.Account.Groups, "")
+	missing, err := s.Challenges.FindSetUp(r.Context(), who.Session, limits)
+	if err != nil {
+		return err
+	}
+	if missing != nil && len(missing.Methods) > 0 {
+		p.SetUp = s.setUpText(localizer, *missing)
+	}
+	p.Policy = s.policyTexts(localizer, limits)
 	return s.render(w, r, s.settingsView(r, p, all))
 }
 

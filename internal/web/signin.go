@@ -178,7 +178,7 @@ func (s *Handlers) handleSignIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	result, err := s.SignIns.Start(r.Context(), signin.Credentials{
 		Email: form["email"], Password: form["password"], LinkQuery: linkQuery(target),
-		SkipTrust: target.NeedsFullSignIn, Level: target.MinLevel,
+		SkipTrust: target.NeedsFullSignIn, Level: target.MinLevel, App: target.ClientID,
 		AttemptToken: s.Pages.Cookie(r, render.SignInCookie), StaySignedIn: form["stay"] != "",
 	}, s.Pages.Origin(r))
 	if waitError, ok := errors.AsType[*ratelimit.LimitedError](err); ok {
@@ -237,7 +237,11 @@ func (s *Handlers) completeSignIn(
 	if err := s.Sessions.SignOut(r.Context(), s.Pages.Cookie(r, render.SessionCookie), s.Pages.Origin(r)); err != nil {
 		return err
 	}
-	return redirect(w, r, target.urlOrSettings())
+	next, err := s.afterSignIn(r, result.Session, target)
+	if err != nil {
+		return err
+	}
+	return redirect(w, r, next)
 }
 
 // renderFormError renders the form again with the error next to a field; "": for the whole form. An error that passes

@@ -42,7 +42,8 @@ func (s *Handlers) showStepUp(w http.ResponseWriter, r *http.Request, who signed
 		return err
 	}
 	// An app decides how recent the authentication must be, and redirects here only if it is not.
-	if target.ClientName == "" && who.RecentlyAuthenticated(s.Pages.CurrentTime()) && who.Level() >= target.MinLevel {
+	allowed := who.Allows(s.Sessions.Rules.For(who.Account.Groups, ""))
+	if target.ClientName == "" && who.RecentlyAuthenticated(s.Pages.CurrentTime()) && who.Level() >= target.MinLevel && allowed {
 		return redirect(w, r, target.urlOrSettings())
 	}
 	return s.render(w, r, stepUpView(who.Session, target))
@@ -70,7 +71,7 @@ func (s *Handlers) handleStepUp(w http.ResponseWriter, r *http.Request, who sign
 		r.Context(),
 		who.Session,
 		signin.StepUpRequest{
-			Password: form["password"], LinkQuery: linkQuery(target), Level: target.MinLevel,
+			Password: form["password"], LinkQuery: linkQuery(target), Level: target.MinLevel, App: target.ClientID,
 			AttemptToken: s.Pages.Cookie(r, render.SignInCookie),
 		},
 		s.Pages.Origin(r),

@@ -282,7 +282,7 @@ func verifyStories(t *testing.T, lang string) []story {
 			},
 			[]string{"input[maxlength]", "button[formaction=/signin/other]", "a#check", "p[role=alert]"}},
 		{"verify-trust", view(func(p *challenge.State) {
-			p.Trust, p.Why = challenge.TrustOffer{Days: 30}, challenge.StepReason{Reason: trust.OtherNetwork}
+			p.Trust, p.Why = challenge.TrustOffer{For: trust.MaxTTL}, challenge.StepReason{Reason: trust.OtherNetwork}
 		}), 200,
 			[]string{
 				"input#trust[type=checkbox]",
@@ -295,8 +295,8 @@ func verifyStories(t *testing.T, lang string) []story {
 			},
 			[]string{"input#trust[checked]", "input#trust[disabled]"}},
 		{"verify-trust-ticked", view(func(p *challenge.State) {
-			p.Trust, p.Why = challenge.TrustOffer{Days: 1, Requested: true}, challenge.StepReason{
-				Reason: trust.Expired, VerifiedAt: now.Add(-24 * 31 * time.Hour),
+			p.Trust, p.Why = challenge.TrustOffer{For: 24 * time.Hour, Requested: true}, challenge.StepReason{
+				Reason: trust.Expired, VerifiedAt: now.Add(-24 * 31 * time.Hour), TTL: trust.MaxTTL, At: now,
 			}
 		}), 200,
 			[]string{
@@ -306,14 +306,14 @@ func verifyStories(t *testing.T, lang string) []story {
 			}, nil},
 		{
 			"verify-trust-lost",
-			view(func(p *challenge.State) { p.Trust = challenge.TrustOffer{Days: 30, NetworkUnknown: true} }),
+			view(func(p *challenge.State) { p.Trust = challenge.TrustOffer{For: trust.MaxTTL, NetworkUnknown: true} }),
 			200,
 			[]string{
 				"input#trust[disabled]", "Not available: we can't tell which network you're on.",
 			},
 			[]string{"Why am I being asked for a code?"},
 		},
-		{"verify-trust-blocked", blind(func(p *challenge.State) { p.Trust = challenge.TrustOffer{Days: 30} }), 200,
+		{"verify-trust-blocked", blind(func(p *challenge.State) { p.Trust = challenge.TrustOffer{For: trust.MaxTTL} }), 200,
 			[]string{
 				"input#trust[disabled]",
 				"Not available: your browser isn't saving cookies for this site.",
@@ -812,7 +812,7 @@ func deviceStories() []story {
 	off := newTestHandlers()
 	off.Devices.Policy.TTL = 0
 	return []story{
-		{"devices", s.devicesView(full), 200,
+		{"devices", s.devicesView(nil, full), 200,
 			[]string{
 				"This browser",
 				"Firefox on Windows",
@@ -827,14 +827,14 @@ func deviceStories() []story {
 			}, nil},
 		{
 			"devices-none",
-			s.devicesView(devicesPage{}),
+			s.devicesView(nil, devicesPage{}),
 			200,
 			[]string{"You have no trusted devices.", "No verification codes have been requested yet."},
 			[]string{"form"},
 		},
 		{
 			"devices-off",
-			off.devicesView(devicesPage{}),
+			off.devicesView(nil, devicesPage{}),
 			200,
 			[]string{"Trusted devices are switched off"},
 			[]string{"a[href=/help/trust]"},

@@ -36,7 +36,7 @@ type verifyPage struct {
 
 // trustCheckbox is the checkbox "Trust this device for 30 days".
 type trustCheckbox struct {
-	Days           int // 0: no checkbox
+	For            time.Duration // 0: no checkbox
 	Checked        bool
 	DisabledReason string // text key of why it is disabled; "": it is not
 }
@@ -87,15 +87,17 @@ func (s *Handlers) reasonText(w i18n.Localizer, why challenge.StepReason) string
 	if why.Reason == "" {
 		return ""
 	}
-	return w.Translate(
-		"why."+string(why.Reason), "Date", s.Pages.FormatDate(w, why.VerifiedAt), "Count", s.Devices.TrustDays(),
-	)
+	date := s.Pages.FormatDate(w, why.VerifiedAt)
+	if why.Reason == trust.Expired {
+		return w.TranslateTime("why.expired", why.Over(), "Date", date)
+	}
+	return w.Translate("why."+string(why.Reason), "Date", date)
 }
 
 // newTrustCheckbox returns the checkbox. It is disabled if the browser did not send back the probe cookie of the page
 // before, because it would not store the device token either, and if the network is unknown.
 func (s *Handlers) newTrustCheckbox(r *http.Request, offer challenge.TrustOffer) trustCheckbox {
-	checkbox := trustCheckbox{Days: offer.Days, Checked: offer.Requested}
+	checkbox := trustCheckbox{For: offer.For, Checked: offer.Requested}
 	if _, stored := s.Pages.CookiesStoredSince(r); !stored {
 		checkbox.DisabledReason = "trust.blocked"
 	}
@@ -149,7 +151,7 @@ func (s *Handlers) saveTrustChoice(p *attempt, form render.FormValues) error {
 	if checked && form["trust"] != "1" && form["trust"] != "on" {
 		return render.ErrInvalidForm
 	}
-	if p.Trust.Days == 0 || p.Trust.Requested == checked {
+	if p.Trust.For == 0 || p.Trust.Requested == checked {
 		return nil
 	}
 	p.SetTrust(checked)

@@ -99,6 +99,7 @@ func (s *Handlers) Routes() []render.Route {
 		s.withSession("GET /settings/sessions", s.showSessions),
 		s.withSession("POST /settings/sessions/end", s.handleSignOutEverywhere),
 		s.withSession("POST /settings/sessions/{id}/end", s.handleEndSession),
+		s.withSession("GET "+requiredMethodPath, s.showSetUp),
 		s.withSession("GET /settings/history", s.showHistory),
 		s.withSession("GET /settings/history/not-me", s.showNotMe),
 		s.withSession("GET /settings/apps", s.showApps),
@@ -145,6 +146,7 @@ func (s *Handlers) withAttempt(pattern string, h func(http.ResponseWriter, *http
 				return err
 			}
 			p.target, p.LinkQuery = target, linkQuery(target)
+			p.SetApp(target.ClientID)
 			switch err = h(w, r, p); {
 			case errors.Is(err, challenge.ErrNoAttempt):
 				return redirect(w, r, restartURL(p))

@@ -48,7 +48,7 @@ func withNews(t *testing.T, change func(*twostep.App), f func(h *server, c *cloc
 	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		c := newClock()
 		h := start(t, url, c.set, func(o *twostep.Options) {
-			o.IdleTimeout, o.AbsoluteTimeout = longestSession, longestSession
+			o.Policy.All.Idle, o.Policy.All.Absolute = longestSession, longestSession
 		})
 		news, secret := h.addNews(change)
 		f(h, c, news, secret, h.annaSignedIn())

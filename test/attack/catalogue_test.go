@@ -23,7 +23,7 @@ var later = map[string]string{
 	"number":   "phone numbers do not expire, and none is refused",
 	"oneHost":  "one server has one host name",
 	"passkey":  "there are no passkeys",
-	"policy":   "no rule requires a method or a review: every method of an account counts the same",
+	"policy":   "no rule requires a review of the methods of an account",
 	"protocol": "there is no other protocol: the list of routes in routes_test.go is complete",
 	"uploads":  "nothing can be uploaded",
 }

@@ -297,7 +297,7 @@ func (h *server) maxAge(a live.Answer, name string) time.Duration {
 func TestSessionCookieLastsAsChosen(t *testing.T) {
 	t.Parallel()
 	stays := func(o *twostep.Options) { o.StaySignedIn = true }
-	long := func(o *twostep.Options) { o.IdleTimeout, o.AbsoluteTimeout = 720*time.Hour, 720*time.Hour }
+	long := func(o *twostep.Options) { o.Policy.All.Idle, o.Policy.All.Absolute = 720*time.Hour, 720*time.Hour }
 	c := newClock()
 	for name, row := range map[string]struct {
 		configure []live.Setup

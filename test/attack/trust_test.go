@@ -210,21 +210,24 @@ func TestTrustSettingAppliesToOldTrust(t *testing.T) {
 	t.Parallel()
 	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		keys := filepath.Join(t.TempDir(), "keys")
-		with := func(days int) *server {
-			return start(t, url, func(o *twostep.Options) { o.KeyFile, o.TrustDays, o.NoBackgroundWork = keys, days, days != 30 })
+		const day = 24 * time.Hour
+		with := func(trust time.Duration) *server {
+			return start(t, url, func(o *twostep.Options) {
+				o.KeyFile, o.Policy.All.Trust, o.NoBackgroundWork = keys, trust, trust != 30*day
+			})
 		}
-		h := with(30)
+		h := with(30 * day)
 		b := h.BrowserAt("127.0.0.1")
 		h.signInAndTrust(b, anna)
 		record := h.cookie(b, "device")
-		off := with(-1)
+		off := with(twostep.TrustOff)
 		other := off.withCookies("device", record)
 		off.wantAsked("switched off", other, anna)
 		if page := other.Get("/signin/verify").Body; strings.Contains(page, "trust") {
 			t.Error("the box is offered where trust is switched off")
 		}
 		h.Turn(8 * 24 * time.Hour)
-		short := with(7)
+		short := with(7 * day)
 		short.Turn(8 * 24 * time.Hour)
 		short.wantAsked("seven days, after eight", short.withCookies("device", record), anna)
 		h.wantTrusted("thirty days, after eight", b, anna)

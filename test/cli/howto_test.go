@@ -257,7 +257,10 @@ func (m *machine) follow(steps []step) {
 	for _, s := range steps {
 		if s.command != "" {
 			m.step(s)
-		} else if slices.Contains([]string{"branding.md", "monitor.md", "text-messages.md", "webhooks.md"}, m.page) {
+		} else if slices.Contains([]string{
+			"australian-tax-software.md", "branding.md", "monitor.md", "policies.md", "text-messages.md",
+			"webhooks.md",
+		}, m.page) {
 			m.add(m.values.Replace(s.content))
 		}
 	}

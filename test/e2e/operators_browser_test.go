@@ -24,7 +24,7 @@ func withSettings(o *twostep.Options) {
 		{Name: "database", Value: "SQLite in the data folder"},
 		{Name: "smtp.host", Value: "mail.example.com", Source: "twostep.toml:7"},
 		{Name: "smtp.password", Value: "••••••••", Source: "TWOSTEP_SMTP_PASSWORD_FILE"},
-		{Name: "trust.days", Value: "30"},
+		{Name: "policy.trust", Value: "30d"},
 	}
 }
 

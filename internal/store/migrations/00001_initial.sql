@@ -146,7 +146,9 @@ CREATE TABLE sessions (
 	trust_verified_at BIGINT NOT NULL,              -- when the trust that skipped the second step was verified
 	factor_id         TEXT NOT NULL,                -- the factor that proved the second step last; '' for email and trust
 	desk_code_id      TEXT NOT NULL,                -- the desk code that replaced the second step; '' once both are completed
-	method_required   BOOLEAN NOT NULL              -- the person must set up a method before anything else
+	method_required   BOOLEAN NOT NULL,             -- the person must set up a method before anything else
+	method            TEXT NOT NULL,                -- of the last second step, or of the trusted browser
+	longest_idle      BIGINT NOT NULL               -- longest time without a request since both steps were completed, milliseconds
 );
 CREATE INDEX sessions_account ON sessions (account_id, started_at, id);
 CREATE INDEX sessions_device ON sessions (device_id) WHERE device_id <> '';
@@ -508,6 +510,7 @@ CREATE TABLE grants (
 	scope              TEXT NOT NULL,               -- separated by spaces
 	code_binding       TEXT NOT NULL,               -- JSON: redirect URI, PKCE challenge, nonce
 	amr                TEXT NOT NULL,
+	method             TEXT NOT NULL,               -- of the session's second step
 	authenticated_at   BIGINT NOT NULL,             -- auth_time of the ID token
 	offline            BOOLEAN NOT NULL,            -- it outlives the session (offline_access)
 	code_hash          BYTEA NOT NULL UNIQUE,

@@ -54,10 +54,10 @@ var places = []mutation{
 		},
 	}},
 	{test: "TestTrustSettingAppliesToOldTrust", what: "the setting for trust is ignored", edits: []edit{
-		{"options.go", `max(o.TrustDays, 0)`, `max(o.TrustDays, maxTrustDays)`},
+		{"internal/device/device.go", `min(p.TTL, l.TrustTime())`, `p.TTL`},
 	}},
 	{test: "TestTrustEndsAfterThirtyDays", what: "trust lasts a millisecond longer", edits: []edit{
-		{"internal/trust/trust.go", `now.Sub(r.VerifiedAt) > p.TTL`, `now.Sub(r.VerifiedAt) > p.TTL+time.Millisecond`},
+		{"internal/trust/trust.go", `now.Sub(r.VerifiedAt) > p.TTLOf(r)`, `now.Sub(r.VerifiedAt) > p.TTLOf(r)+time.Millisecond`},
 	}},
 	{test: "TestTrustEndsAfterThirtyDays", what: "trust lasts longer with each use", edits: []edit{
 		{
@@ -129,12 +129,12 @@ var places = []mutation{
 		{"internal/signin/signin.go", `row.TrustVerifiedAt = "pwd",`, `row.TrustVerifiedAt = "pwd email",`},
 	}},
 	{test: "TestTrustIsNoSecondFactor", what: "trust is a fresh proof", edits: []edit{
-		{"internal/signin/signin.go", `token, row := s.Sessions.New(a.Ref(), from)`, `token, row := s.Sessions.New(a.Ref(), from)
+		{"internal/signin/signin.go", `token, row := s.Sessions.New(a.Ref(), account.SplitGroups(a.Groups), from)`, `token, row := s.Sessions.New(a.Ref(), account.SplitGroups(a.Groups), from)
 	row.AuthenticatedAt = row.StartedAt`},
 	}},
 	{test: "TestTrustNeedsTheBoxAndASecondStep",
 		what: "who passes once is trusted, with or without the box", edits: []edit{
-			{"internal/challenge/prove.go", `offer.Days == 0 || !offer.Requested`, `offer.Days == 0`},
+			{"internal/challenge/prove.go", `offer.For == 0 || !offer.Requested`, `offer.For == 0`},
 		}},
 	{test: "TestTrustNeedsTheBoxAndASecondStep", what: "the box cannot be unticked", edits: []edit{
 		{"internal/web/verify.go", `p.SetTrust(checked)`, `p.SetTrust(true)`},

@@ -30,7 +30,7 @@ var undos = []mutation{
 		{"internal/challenge/factors.go", `account.Frozen(a) != nil || `, ``},
 	}},
 	{test: "TestFrozenAccountIsNotEnteredByEmail", what: "a trusted device opens a frozen account", edits: []edit{
-		{"internal/signin/signin.go", ` && account.Frozen(a) == nil`, ``},
+		{"internal/signin/signin.go", ` || account.Frozen(a) != nil`, ``},
 	}},
 	{test: "TestFrozenAccountIsNotEnteredByEmail", what: "the password of a frozen account is reset", edits: []edit{
 		{"internal/account/link.go", `return l, account, Frozen(account)`, `return l, account, nil`},

@@ -83,7 +83,8 @@ func Start(t testing.TB, url string, setups ...Setup) *Server {
 		Methods: []factor.Method{email.Method{}},
 		Senders: map[delivery.Channel]delivery.SendFunc{delivery.Email: smtp.Send},
 		SignUp:  "open", Now: s.Now,
-		Logger: slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		ParsePolicy: func([]byte) (twostep.Policy, error) { return twostep.Policy{}, nil },
+		Logger:      slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, setup := range setups {
 		setup(&o)

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// The tables of a file are read with their lines, by name, also names with spaces and capitals.
+func TestParsePolicy(t *testing.T) {
+	text := "site = \"x\"\n[policy]\ntrust = \"14d\"\n[policy.group.\"Wiki editors\"]\nsession.idle = \"30m\"\n" +
+		"[policy.app.payroll.session]\nabsolute = \"8h\"\n[smtp]\nhost = \"x\"\n[policy.app.payroll]\nmethods = [\"totp\", \"sms\"]\n"
+	p, err := parsePolicy("dir/t.toml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	editors, payroll := p.Groups["Wiki editors"], p.Apps["payroll"]
+	if p.All.Trust != 14*24*time.Hour || p.All.Sources["trust"] != "t.toml:3" || editors.Idle != 30*time.Minute ||
+		editors.Sources["session.idle"] != "t.toml:5" || payroll.Absolute != 8*time.Hour ||
+		strings.Join(payroll.Methods, " ") != "totp sms" || payroll.Sources["methods"] != "t.toml:11" {
+		t.Errorf("%+v", p)
+	}
+}
+
+// A mistake in a table names its line, its key and what is wanted.
+func TestParsePolicyNamesMistakes(t *testing.T) {
+	for text, want := range map[string]string{
+		"[policy.group.a]\ntrust = 14":                 `t.toml:2: policy.group.a.trust wants text in quotes`,
+		"[policy.group.a]\ntrust = \"soon\"":           `t.toml:2: policy.group.a.trust is "soon", want a time like 30d`,
+		"[policy.group.a]\ncolor = \"red\"":            `t.toml:2: policy.group.a.color is unknown, want one of preset, trust`,
+		"[policy.app.a]\nmethods = [1]":                `t.toml:2: policy.app.a.methods wants a list of text in quotes`,
+		"[policy.group]\nfinance = { trust = \"1h\" }": `t.toml:2: policy.group.finance is no section`,
+		"[[policy.group.a]]\ntrust = \"1h\"":           `t.toml:1: [[policy.group.a]] is a list, want [policy.group.a]`,
+		"[policy.group.a]\nrequire = \"soon\"":         `t.toml:2: policy.group.a.require is "soon", want a day like 2027-03-01`,
+	} {
+		if _, err := parsePolicy("t.toml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+}
