@@ -30,14 +30,15 @@ var forTests = []string{"internal/spoken", "internal/store/storetest"}
 // importers are who may import what. A folder ending in * stands for all below it.
 var importers = map[string][]string{
 	module + "/internal/store": {
-		"internal/account", "internal/audit", "internal/challenge", "internal/client", "internal/device", "internal/directory", "internal/enroll",
-		"internal/grant", "internal/odds", "internal/outbox", "internal/ratelimit", "internal/session", "internal/signin", "",
+		"internal/account", "internal/audit", "internal/challenge", "internal/client", "internal/deskcode", "internal/device",
+		"internal/directory", "internal/enroll",
+		"internal/grant", "internal/odds", "internal/outbox", "internal/ratelimit", "internal/session", "internal/signin", "internal/webhook", "",
 	},
 	"database/sql": {"internal/store"},
 	"github.com/prometheus/client_golang/prometheus": {"internal/metrics", "", "cmd/*"},
 	"net/http": {
 		"internal/web", "internal/admin", "internal/help", "internal/oidc", "internal/forwardauth", "internal/render", "internal/origin",
-		"internal/check", "internal/demo", "internal/metadata", "", "cmd/*", "delivery",
+		"internal/check", "internal/demo", "internal/metadata", "internal/webhook", "", "cmd/*", "delivery",
 	},
 	"html/template": {"internal/render", "internal/web", "internal/demo", "internal/mail"},
 }

@@ -46,22 +46,28 @@ var services = map[string][]string{
 	"internal/account": {"Accounts"}, "internal/device": {"Devices"}, "internal/odds": {"Budgets"}, "internal/grant": {"Grants"}, "internal/client": {"Clients"},
 	"internal/signin": {"SignIns"}, "internal/session": {"Sessions"}, "internal/enroll": {"Enrollments"},
 	"internal/challenge": {"Challenges", "Attempt"}, "internal/directory": {"Directory"},
+	"internal/webhook":  {"Deliverer"},
+	"internal/deskcode": {"DeskCodes"},
 }
 
 // withoutEvent are the methods of services that write and record no event of their own, and why.
 var withoutEvent = map[string]string{
 	"Clients.Get":                  "reads: the test goes by names, and Sessions.Get writes",
 	"Clients.RecordRejection":      "counts, for the operator",
+	"Clients.RecordUses":           "notes when apps were used last",
 	"Grants.ListAuthorizedClients": "reads, by Clients.Get", "Directory.Describe": "likewise",
 	"Grants.ResolveReturnTarget": "reads, by Clients.Get",
 	"Accounts.Audit":             "it is what records", "Accounts.Event": "it records what it is given", "Accounts.Failure": "likewise",
 	"Accounts.Refused": "likewise", "Accounts.NotifyOwner": "likewise, and puts a message",
 	"Accounts.SendNotification": "puts a message about a change whose event is recorded",
 	"Accounts.EndTrust":         "part of the change that ends trust",
-	"Accounts.Permit":        "part of the change that an operator makes",
+	"Accounts.Permit":           "part of the change that an operator makes",
 	"Accounts.ChangeBy":         "records the event of the change", "Accounts.SendLinkBy": "records the event that it is given",
 
-	"Sessions.Replace": "part of a change of password or factors", "Sessions.EndOthers": "likewise",
+	"Sessions.Replace": "part of a change of password or factors", "Sessions.EndOthers": "likewise", "Sessions.CompleteSetup": "likewise",
+	"Attempt.VerifyDeskCode": "part of DeskCodes.Use", "Enrollments.NotifyEverywhere": "records the event that it is given",
+	"Budgets.ChargeDeskGuess": "counts; DeskCodes.Use records a wrong code", "Budgets.ReserveDeskCode": "locks",
+	"Sessions.GetForSetup":    "as Sessions.Get",
 	"Sessions.Reauthenticate": "part of Attempt.Verify", "Sessions.Get": "notes when a session was used last", "Sessions.GetByID": "likewise", "Sessions.RecordUses": "likewise", "Sessions.FindBy": "likewise",
 
 	"Challenges.Cancel": "ends an attempt in which nothing was proven", "Challenges.SpendText": "counts",
@@ -74,6 +80,8 @@ var withoutEvent = map[string]string{
 	"Enrollments.Cancel": "forgets a factor that was never proven",
 
 	"Devices.RegisterDevice": "part of a new session", "Devices.UseTrust": "part of a new session",
+
+	"Deliverer.Run": "sends events that are recorded", "Deliverer.Deliver": "likewise; what it gives up is an event",
 
 	"Budgets.SpendMail": "counts; whoever calls it records a refusal", "Budgets.Lock": "locks", "Budgets.Refund": "gives back what was counted", "Budgets.Renew": "likewise",
 
@@ -119,6 +127,10 @@ func newWalk(t *testing.T) *walk {
 	o.Database, o.SignUp, o.Operator, o.Logger = w.database, "open", "root", slog.New(slog.DiscardHandler)
 	o.Now = func() time.Time { return *w.now.Load() }
 	o.Methods = append(o.Methods, recovery.New())
+	o.Webhooks = []Webhook{{ // nobody listens there
+		Name: "crm", URL: "http://127.0.0.1:1/", AllowPrivate: true, Events: []string{"webhook.*"},
+		Secrets: []string{"whsec_" + strings.Repeat("A", 32)},
+	}}
 	o.Senders[delivery.Email] = func(_ context.Context, m delivery.Message) error { w.mail <- m.Text; return nil }
 	var err error
 	if w.Server, err = New(t.Context(), o); err != nil {
@@ -245,7 +257,7 @@ func (w *walk) chargeFrom(g odds.Guess, from origin.Origin) error {
 	return w.tx(func(tx *store.DB) error { return w.services.Budgets.Charge(w.Context(), tx, g, from) })
 }
 
-var acts = []act{
+var acts = slices.Concat(deskActs, []act{
 	{"Accounts.Create", func(w *walk) func() error {
 		return func() error {
 			return w.CreateAccount(w.Context(), AccountParams{Email: "ben@example.com", Name: "Ben", Password: annaWord})
@@ -371,6 +383,16 @@ var acts = []act{
 	{"Directory.Export", func(w *walk) func() error {
 		return func() error { _, err := w.ExportAccount(w.Context(), By{}, annaEmail); return err }
 	}, []audit.Kind{audit.AccountExported}, audit.TypeOperator, nil},
+	{"Directory.RecordExport", func(w *walk) func() error {
+		by := w.by(By{})
+		return func() error {
+			return w.directory.RecordExport(w.Context(), by, audit.PeopleExported, 3, []string{"group"})
+		}
+	}, []audit.Kind{audit.PeopleExported}, audit.TypeOperator, nil},
+	{"Directory.RecordExport", func(w *walk) func() error {
+		by := w.by(By{})
+		return func() error { return w.directory.RecordExport(w.Context(), by, audit.EventsExported, 3, nil) }
+	}, []audit.Kind{audit.EventsExported}, audit.TypeOperator, nil},
 	{"SignIns.InvalidateAll", func(w *walk) func() error {
 		return func() error { return w.InvalidateAfterRestore(w.Context()) }
 	}, []audit.Kind{audit.BackupRestored}, audit.TypeOperator, nil},
@@ -615,6 +637,20 @@ var acts = []act{
 			return err
 		}
 	}, []audit.Kind{audit.DeliveryTested}, audit.TypeOperator, nil},
+	{"Accounts.SendTestText", func(w *walk) func() error {
+		return func() error {
+			pay := func(tx *store.DB) error { return w.services.Challenges.SpendText(w.Context(), tx, w.a.ID) }
+			by := audit.Actor{Type: audit.TypeOperator, ID: w.a.ID}
+			_, err := w.services.Accounts.SendTestText(w.Context(), "+49 151 1234567", by, here, pay)
+			return err
+		}
+	}, []audit.Kind{audit.DeliveryTested}, audit.TypeOperator, nil},
+	{"Deliverer.Test", func(w *walk) func() error { // the receiver cannot be reached
+		return func() error { return w.TestWebhook(w.Context(), "crm") }
+	}, []audit.Kind{audit.WebhookTested}, audit.TypeOperator, ErrWebhookFailed},
+	{"Deliverer.Replay", func(w *walk) func() error {
+		return func() error { _, err := w.ReplayWebhook(w.Context(), "crm", *w.now.Load()); return err }
+	}, []audit.Kind{audit.WebhookReplayed}, audit.TypeOperator, nil},
 	{"Grants.RotateSigningKeys", func(w *walk) func() error {
 		return func() error {
 			_, err := w.grants.RotateSigningKeys(w.Context(), audit.Actor{Type: audit.TypeOperator, ID: w.a.ID}, here)
@@ -649,6 +685,12 @@ var acts = []act{
 		w.wiki()
 		return func() error { _, err := w.RotateAppSecret(w.Context(), "wiki", true); return err }
 	}, []audit.Kind{audit.ClientSecretRotated}, audit.TypeOperator, nil},
+	{"Clients.EndOldSecrets", func(w *walk) func() error {
+		w.wiki()
+		_, err := w.RotateAppSecret(w.Context(), "wiki", true)
+		w.must(err)
+		return func() error { return w.EndOldAppSecrets(w.Context(), "wiki") }
+	}, []audit.Kind{audit.ClientUpdated}, audit.TypeOperator, nil},
 	{"Clients.Delete", func(w *walk) func() error {
 		w.wiki()
 		return func() error { return w.DeleteApp(w.Context(), "wiki") }
@@ -739,7 +781,7 @@ var acts = []act{
 	}, []audit.Kind{audit.ConsentDenied}, audit.TypePerson, nil},
 	{"Grants.SaveAuthRequest", func(w *walk) func() error { return w.requests((*walk).wait) }, []audit.Kind{audit.LimitReached}, audit.TypeAnonymous, ratelimit.ErrLimited},
 	{"Grants.PushAuthRequest", func(w *walk) func() error { return w.requests((*walk).push) }, []audit.Kind{audit.LimitReached}, audit.TypeAnonymous, ratelimit.ErrLimited},
-}
+})
 
 // start enters the right password; attempt is the token of the attempt that the browser is in.
 func (w *walk) start(attempt string) (session.Cookies, error) {
@@ -845,7 +887,7 @@ func (w *walk) others(before []audit.Event) (kinds []audit.Kind, events []audit.
 }
 
 // elsewhere are the kinds that no act above records, and the tests that look for them.
-var elsewhere = map[audit.Kind]string{audit.EventsOmitted: "TestFlood of internal/audit", audit.ClientRejected: "TestDeniedAppIsRecorded"}
+var elsewhere = map[audit.Kind]string{audit.EventsOmitted: "TestFlood of internal/audit", audit.WebhookFailed: "TestGone of internal/webhook", audit.ClientRejected: "TestDeniedAppIsRecorded"}
 
 // Every kind that the document promises is recorded by an act, or looked for by another test.
 func TestEveryKindIsRecorded(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"twostep.example/twostep/internal/metrics"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/webhook"
 )
 
 // Routes of requests that no pattern of the mux serves, for metrics.
@@ -36,6 +37,12 @@ func (o Options) newMetrics() *metrics.Metrics {
 			l.Channels = append(l.Channels, string(channel))
 		}
 	}
+	for _, w := range o.Webhooks {
+		l.Webhooks = append(l.Webhooks, w.Name)
+	}
+	for _, result := range webhook.Results() {
+		l.WebhookResults = append(l.WebhookResults, string(result))
+	}
 	return metrics.New(l)
 }
 
@@ -50,7 +57,7 @@ func (s *Server) registerMetrics() error {
 			w, err := s.store.CountWaitingMessages(ctx)
 			return metrics.Waiting(w), err
 		},
-		Database: s.metricsDatabase(),
+		Webhooks: s.webhookBacklogs, Database: s.metricsDatabase(),
 	})
 	if err := s.options.Metrics.Register(s.metrics); err != nil {
 		return fmt.Errorf("twostep: Metrics: %w", err)
@@ -85,6 +92,7 @@ func (s *Server) observe() {
 	s.events.Observe, s.outbox.Observe, s.pages.Observe = m.Event, m.Attempt, m.Request
 	s.services.Devices.Observe, s.services.Challenges.Observe = m.Decision, m.Code
 	s.services.Accounts.Passwords.Observe = m.Hash
+	s.webhooks.Observe = func(name string, result webhook.Result, events int64) { m.Webhook(name, string(result), events) }
 }
 
 // observeRoutes tells the metrics which routes there are.

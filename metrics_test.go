@@ -290,7 +290,7 @@ func fixedValues() map[string][]string {
 		"limit": {"authorization requests", "client secrets", "codes of devices", "device authorizations", "links",
 			"metadata documents", "new factors", "password", "second step", "send code", "sign-ins", "undo", "verify code"},
 		"method": {"email", "trusted device", "GET", "POST", "other"},
-		"name":   {"expired", "undo", "logout", "last_seen", "sign_ins", "clock"},
+		"name":   {"expired", "undo", "desk_codes", "logout", "last_seen", "sign_ins", "app_uses", "clock"},
 		"reason": append(reasons, "disabled account", "signed in", "undo", "unknown account", "wrong password"),
 		"result": {"success", "failure", "issued", "accepted", "rejected", "expired", "sent", "refused", "failed"},
 		"route": {"/signin", "/signin/verify", "/settings", "/assets/{name}", "/healthz", "/sms/receipt/", "app",
@@ -492,7 +492,8 @@ func TestMetricsOfCachedChecks(t *testing.T) {
 		h.metrics.SetSources(metrics.Sources{
 			Jobs: func() []metrics.Job { return nil }, Queue: func() (s fairqueue.Stats) { return s },
 			Expired: func() int64 { return 0 }, Now: h.Server.now,
-			Waiting: func(context.Context) (w metrics.Waiting, err error) { return w, err },
+			Waiting:  func(context.Context) (w metrics.Waiting, err error) { return w, err },
+			Webhooks: func(context.Context) (list map[string]metrics.Backlog, err error) { return list, err },
 		})
 		registry := prometheus.NewRegistry()
 		registry.MustRegister(h.metrics)

@@ -15,6 +15,11 @@ type GuessOdds struct {
 	PerPair      float64 // by one guess at two app codes in a row, once the budget is used up; 0 without app codes
 	PairsPerYear int64   // guesses at pairs that are compared in a year, at most
 	PairsShare   float64 // what the pairs add to PerYear
+	// PerDeskGuess is the chance of one guess at a code of the help desk, of which DeskGuessesPerYear are compared in a
+	// year, at most. They add DeskShare to PerYear.
+	PerDeskGuess       float64
+	DeskGuessesPerYear int64
+	DeskShare          float64
 	// PerYearWithResets is PerYear if the password is changed four times, which is as often as that renews the guess
 	// budget in a year, and the guesser learns each new one.
 	PerYearWithResets float64
@@ -59,7 +64,10 @@ func (o Options) ComputeOdds() (GuessOdds, error) {
 		all.Methods = append(all.Methods, one)
 	}
 	all.PairsShare = all.PerPair * float64(all.PairsPerYear)
-	all.PerYear = share(budget) + all.PairsShare
-	all.PerYearWithResets = share(budget)*(1+odds.MaxRenewalsPerYear) + all.PairsShare
+	all.PerDeskGuess, all.DeskGuessesPerYear = odds.DeskGuess(), odds.DeskGuessesPerYear
+	all.DeskShare = all.PerDeskGuess * float64(all.DeskGuessesPerYear)
+	beside := all.PairsShare + all.DeskShare
+	all.PerYear = share(budget) + beside
+	all.PerYearWithResets = share(budget)*(1+odds.MaxRenewalsPerYear) + beside
 	return all, nil
 }

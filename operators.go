@@ -42,7 +42,8 @@ func (s *Server) by(by By) account.By {
 type (
 	// AccountQuery selects accounts for Server.ListAccounts.
 	AccountQuery = directory.Query
-	// AccountState is the state of an account: "active", "disabled" or "frozen".
+	// AccountState is the state of an account: "active", "disabled" or "frozen". With "invited", a list has the people who
+	// were invited and have not joined yet; they have no ID.
 	AccountState = directory.State
 	// AccountMethods restricts a list by what accounts have set up: "email", or "other" for something beside email.
 	AccountMethods = directory.Methods

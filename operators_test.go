@@ -561,10 +561,41 @@ func TestListAccounts(t *testing.T) {
 		if got := o.list(AccountQuery{Group: "staff"}, 9); len(got) != 2 {
 			t.Errorf("in a group that it has left: %q", got)
 		}
+		const e, f, g = "eva@example.com", "fay@example.com", "gil@example.com"
+		o.must(o.SendInvitations(t.Context(), boss, []AccountParams{{Email: g}, {Email: e, Name: "Eva Adams", Groups: []string{"staff"}}, {Email: "z9@example.com"}}))
+		o.create(AccountParams{Email: "z9@example.com", Name: "Has an account", Password: annaWord})
+		o.now = o.now.Add(8 * 24 * time.Hour) // the first ones have expired
+		o.must(o.SendInvitations(t.Context(), boss, []AccountParams{{Email: f, Name: "Fay"}}))
+		for what, row := range map[string]struct {
+			q    AccountQuery
+			want []string
+		}{
+			"invited":      {AccountQuery{}, []string{e, f, g}},
+			"newest":       {AccountQuery{Sort: "created"}, []string{f, g, e}},
+			"last sign-in": {AccountQuery{Sort: "last-sign-in", SignedInBefore: o.now}, []string{f, g, e}},
+			"name":         {AccountQuery{Search: "ADAMS"}, []string{e}},
+			"address":      {AccountQuery{Search: "f"}, []string{f}},
+			"group":        {AccountQuery{Group: "staff"}, []string{e}},
+			"other":        {AccountQuery{Methods: "other"}, nil},
+			"signed in":    {AccountQuery{SignedInSince: o.now.Add(-time.Hour)}, nil},
+			"id":           {AccountQuery{Search: id}, nil},
+		} {
+			row.q.State = "invited"
+			for _, limit := range []int{1, 2, 50} {
+				if got := o.list(row.q, limit); !slices.Equal(got, row.want) {
+					t.Errorf("invited, %s, %d at a time: %q, want %q", what, limit, got, row.want)
+				}
+			}
+		}
+		first, err := o.ListAccounts(t.Context(), AccountQuery{Limit: 1, State: "invited"})
+		o.must(err)
+		if _, err := o.ListAccounts(t.Context(), AccountQuery{After: first.Next}); !errors.Is(err, ErrAccountQuery) {
+			t.Errorf("a position of another list: %v", err)
+		}
 		page, err := o.ListAccounts(t.Context(), AccountQuery{Limit: 1})
 		o.must(err)
 		for _, q := range []AccountQuery{{State: "x"}, {Methods: "x"}, {Sort: "x"}, {Limit: -1}, {Limit: 1001}, {After: "x"},
-			{After: page.Next, Sort: "created"}, {Search: "\x00"}} {
+			{After: page.Next, Sort: "created"}, {After: page.Next, State: "invited"}, {Search: "\x00"}} {
 			if _, err := o.ListAccounts(t.Context(), q); !errors.Is(err, ErrAccountQuery) {
 				t.Errorf("%+v: %v", q, err)
 			}

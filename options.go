@@ -63,6 +63,9 @@ type Options struct {
 	// of the session when it is closed. Without it, the browser does so if AbsoluteTimeout is more than 24 h. The
 	// session ends as IdleTimeout and AbsoluteTimeout say in any case.
 	StaySignedIn bool
+	// CertificateEnds returns when the certificate of this server ends, and the one that the mail server showed last;
+	// zero: not known. Operators are alarmed 14 days before. nil: neither is known.
+	CertificateEnds func() (own, mailServer time.Time)
 	// SMSPrice is the price of one text message, in thousandths of a currency unit: 80 is 0.08. Default: 0.
 	SMSPrice int64
 	// SMSDailyBudget is the most that all text messages of a day (UTC) may cost, in the unit of SMSPrice. 0: no limit.
@@ -112,6 +115,8 @@ type Options struct {
 	// them (Client ID Metadata Documents), as MCP clients have it. People are asked for consent each time. Default: nil,
 	// off.
 	ClientMetadata *ClientMetadata
+	// Webhooks get security events as signed requests. They need no secrets with NoBackgroundWork.
+	Webhooks []Webhook
 	// NoBackgroundWork turns off background work: messages are not sent, and expired rows are not deleted. Set it in a
 	// second program that opens the database of a running server.
 	NoBackgroundWork bool
@@ -121,6 +126,9 @@ type Options struct {
 	// OperatorSecondStep says which second step opens the operators' pages (/admin): "strongest" (default: something
 	// stronger than a code by email, if the account has it), or "any".
 	OperatorSecondStep string
+	// ApproveDeskCodes requires that a second operator approves every code of the help desk for a person who is locked
+	// out. Codes for accounts with a role always need that.
+	ApproveDeskCodes bool
 	// Settings are shown to operators, for example those of a configuration file. Mask secrets.
 	Settings []Setting
 	// Version is the version of the program, shown to operators.
@@ -250,7 +258,7 @@ func (o Options) completed() (Options, error) {
 	if err := o.completeTrust(); err != nil {
 		return o, err
 	}
-	if err := checkApps(o.Apps); err != nil {
+	if err := errors.Join(checkApps(o.Apps), o.checkWebhooks()); err != nil {
 		return o, err
 	}
 	o.EmailSecondStep = first(o.EmailSecondStep, "always")

@@ -1,10 +1,13 @@
 package twostep
 
 import (
+	"context"
 	"maps"
 	"net/http"
+	"time"
 
 	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/internal/outbox"
 	"twostep.example/twostep/internal/seal"
 )
 
@@ -12,7 +15,7 @@ import (
 const receiptPath = "/sms/receipt/"
 
 // addGateways makes the gateways send the text messages, and sets the URL and the MAC key of their receipts.
-func (o *Options) addGateways(keys *seal.KeyRing) {
+func (o *Options) addGateways(keys *seal.KeyRing, latencies *outbox.Latencies) {
 	if len(o.SMSGateways) == 0 {
 		return
 	}
@@ -21,11 +24,23 @@ func (o *Options) addGateways(keys *seal.KeyRing) {
 	for i, g := range o.SMSGateways {
 		g.CallbackURL, g.CallbackKey, g.Now = o.PublicURL+receiptPath, keys.MAC("receipt", g.Name), o.Now
 		gateways[i] = g
-		sends = append(sends, g.Send)
+		sends = append(sends, timed(g, latencies))
 	}
 	o.SMSGateways = gateways
 	o.Senders = maps.Clone(o.Senders)
 	o.Senders[delivery.SMS] = delivery.Failover(sends...)
+}
+
+// timed returns the Send method of a gateway, which records how long the gateway takes to accept a message.
+func timed(g delivery.Gateway, latencies *outbox.Latencies) delivery.SendFunc {
+	return func(ctx context.Context, m delivery.Message) error {
+		began := time.Now() // not the clock of the options: durations need the monotonic clock
+		err := g.Send(ctx, m)
+		if err == nil {
+			latencies.Add(g.Name, time.Since(began))
+		}
+		return err
+	}
 }
 
 // receipts returns the handler of delivery receipts. A receipt changes only what the code page says about a message.

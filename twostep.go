@@ -46,6 +46,7 @@ import (
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
 	"twostep.example/twostep/internal/web"
+	"twostep.example/twostep/internal/webhook"
 )
 
 // Server is a sign-in server. Create one with New. Its methods are safe for concurrent use.
@@ -62,6 +63,9 @@ type Server struct {
 	events    *audit.Log
 	directory *directory.Directory
 	outbox    *outbox.Outbox
+	gateways  *outbox.Latencies // of text messages
+	diskFull  func(folder string) bool
+	webhooks  *webhook.Deliverer
 	log       *slog.Logger
 	now       func() time.Time
 	clock     atomic.Int32   // a clockState
@@ -74,8 +78,8 @@ type Server struct {
 	metrics   *metrics.Metrics // nil: off
 }
 
-// New opens the database, updates its schema and starts background work: it sends queued messages and logout tokens,
-// and deletes expired rows. ctx limits only the opening; Close ends the background work.
+// New opens the database, updates its schema and starts background work: it sends queued messages, logout tokens
+// and events of webhooks, and deletes expired rows. ctx limits only the opening; Close ends the background work.
 //
 // New returns an error if an option is missing or not valid, or the key file or the database cannot be opened. It also
 // returns one if the database and the key file do not belong together: one of them is missing, or the keys are others.
@@ -170,7 +174,8 @@ func build(
 			return nil, fmt.Errorf("twostep: %w", err)
 		}
 	}
-	o.addGateways(keys)
+	gateways := &outbox.Latencies{}
+	o.addGateways(keys, gateways)
 	o.layOutMails()
 	out := outbox.New(db, keys, o.Senders, o.Now, o.Logger)
 	events := &audit.Log{Store: db, Now: o.Now, Logger: o.Logger}
@@ -186,11 +191,14 @@ func build(
 		Email: challenge.EmailPolicy{
 			UntilAnother: o.EmailSecondStep == store.EmailUntilAnother, PauseAfterReset: o.EmailPauseAfterReset,
 		},
-		AnyForOperators: o.OperatorSecondStep == "any",
-		Texts:           challenge.TextBudget{PricePerMessage: o.SMSPrice, PerDay: o.SMSDailyBudget},
+		AnyForOperators:  o.OperatorSecondStep == "any",
+		DeskCodeApproval: o.ApproveDeskCodes,
+		Texts:            challenge.TextBudget{PricePerMessage: o.SMSPrice, PerDay: o.SMSDailyBudget},
 	})
 	s := &Server{
 		services: services, options: o, store: db, events: events, outbox: out, log: o.Logger, now: o.Now, metrics: m,
+		gateways: gateways, diskFull: diskNearlyFull,
+		webhooks: webhook.New(db, events, o.Webhooks, o.Now, o.Logger),
 	}
 	if !o.NoBackgroundWork && o.machineClock {
 		if err := s.compareClock(ctx, o.Now); err != nil {
@@ -248,6 +256,7 @@ func build(
 	s.stop = stop
 	if !o.NoBackgroundWork {
 		s.work.Go(func() { out.Run(running) })
+		s.work.Go(func() { s.webhooks.Run(running) })
 		for _, j := range s.jobs {
 			s.work.Go(func() { s.repeat(running, j) })
 		}
@@ -271,6 +280,10 @@ func (s *Server) backgroundJobs() []*job {
 			failing: "changes cannot be undone when they are due", working: "changes are undone again when they are due",
 		},
 		{
+			name: "desk_codes", interval: 30 * time.Second, timeout: requestTime, run: s.services.DeskCodes.EndExpired,
+			failing: "expired desk codes cannot be recorded", working: "expired desk codes are recorded again",
+		},
+		{
 			name: "logout", interval: 2 * time.Second, timeout: requestTime, run: s.provider.DeliverLogoutTokens,
 			failing: "logout tokens cannot be sent: the database fails", working: "logout tokens are sent again",
 		},
@@ -282,6 +295,10 @@ func (s *Server) backgroundJobs() []*job {
 			name: "sign_ins", interval: signInsInterval, timeout: requestTime,
 			run:     func(ctx context.Context) (int64, error) { return s.store.TouchAccounts(ctx, s.now()) },
 			failing: "the last sign-ins of accounts cannot be noted", working: "the last sign-ins of accounts are noted again",
+		},
+		{
+			name: "app_uses", interval: client.UseInterval, timeout: requestTime, run: s.clients.RecordUses,
+			failing: "the last use of apps cannot be noted", working: "the last use of apps is noted again",
 		},
 		{
 			name: "clock", interval: clockInterval, retry: clockRetry, timeout: requestTime, run: s.watchDatabase,
@@ -330,6 +347,7 @@ func (s *Server) Close() error {
 	ctx, stop := context.WithTimeout(context.Background(), requestTime)
 	defer stop()
 	_, _ = s.services.Sessions.RecordUses(ctx) // it has logged the error
+	_, _ = s.clients.RecordUses(ctx)           // the last minute is lost
 	return s.store.Close()
 }
 
@@ -346,7 +364,7 @@ func (s *Server) routes(o Options) http.Handler {
 	site := &web.Handlers{
 		Accounts: services.Accounts, Devices: services.Devices, Sessions: services.Sessions,
 		Challenges: services.Challenges, Enrollments: services.Enrollments, SignIns: services.SignIns,
-		Pages: s.pages, Grants: s.grants,
+		DeskCodes: services.DeskCodes, Pages: s.pages, Grants: s.grants,
 	}
 	helps := &help.Handlers{
 		Sessions: services.Sessions, Devices: services.Devices, Methods: o.Methods, Domain: o.PublicURL,
@@ -360,7 +378,7 @@ func (s *Server) routes(o Options) http.Handler {
 	operators := &admin.Handlers{
 		Accounts: services.Accounts, Sessions: services.Sessions, Challenges: services.Challenges, Grants: s.grants,
 		Devices: services.Devices, Enrollments: services.Enrollments, Directory: s.directory,
-		Outbox: s.outbox, Pages: s.pages, Health: s.health, Settings: adminSettings(o.Settings),
+		DeskCodes: services.DeskCodes, Outbox: s.outbox, Webhooks: s.webhooks, Pages: s.pages, Health: s.health, Settings: adminSettings(o.Settings),
 	}
 	routes := slices.Concat(site.Routes(), operators.Routes(), helps.Routes(), s.provider.Routes(), s.hosts.Routes())
 	s.observeRoutes(routes)

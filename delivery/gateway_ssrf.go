@@ -2,9 +2,9 @@ package delivery
 
 import (
 	"errors"
-	"net/netip"
-	"slices"
 	"syscall"
+
+	"twostep.example/twostep/internal/egress"
 )
 
 // errAddressNotAllowed says that the gateway's host name resolves to an address that is not
@@ -12,63 +12,14 @@ import (
 var errAddressNotAllowed = errors.New("leads to an address that is not allowed: " +
 	"set private if the gateway is in your own network")
 
-func parsePrefixes(all ...string) []netip.Prefix {
-	parsed := make([]netip.Prefix, len(all))
-	for i, one := range all {
-		parsed[i] = netip.MustParsePrefix(one)
-	}
-	return parsed
-}
-
-var (
-	// privateNetworks are allowed with AllowPrivate: loopback, RFC 1918, RFC 6598, RFC 4193.
-	privateNetworks = parsePrefixes("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
-		"100.64.0.0/10", "fc00::/7")
-	// forbiddenNetworks are never allowed: cloud metadata services, the IANA special-purpose
-	// address registries, and prefixes that embed another address (Teredo, local NAT64).
-	forbiddenNetworks = parsePrefixes("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32",
-		"fd20:ce::254/128",
-		"0.0.0.0/8", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24",
-		"203.0.113.0/24",
-		"224.0.0.0/3", "::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "3fff::/20", "5f00::/16",
-		"fec0::/10", "ff00::/8")
-	nat64Prefix     = netip.MustParsePrefix("64:ff9b::/96")
-	sixToFourPrefix = netip.MustParsePrefix("2002::/16")
-)
-
-func inAnyPrefix(a netip.Addr, all []netip.Prefix) bool {
-	return slices.ContainsFunc(all, func(p netip.Prefix) bool { return p.Contains(a) })
-}
-
-// dialControl checks each address after name resolution and right before connecting, so that a
-// second DNS response cannot bypass the check (DNS rebinding). Plain http is allowed to private
-// networks only.
+// dialControl checks each address right before connecting. Plain http is allowed to private networks
+// only.
 func (g Gateway) dialControl(scheme string) func(string, string, syscall.RawConn) error {
-	return func(_, address string, _ syscall.RawConn) error {
-		to, err := netip.ParseAddrPort(address)
-		if err != nil {
-			return errAddressNotAllowed
-		}
-		inside, allowed := classifyAddress(to.Addr())
-		if !allowed || inside && !g.AllowPrivate || !inside && scheme != "https" {
+	control := egress.Control(scheme, g.AllowPrivate)
+	return func(network, address string, c syscall.RawConn) error {
+		if control(network, address, c) != nil {
 			return errAddressNotAllowed
 		}
 		return nil
 	}
-}
-
-// classifyAddress reports whether an address is in privateNetworks, and whether it may be used at
-// all. NAT64 and 6to4 addresses are classified by the IPv4 address within them.
-func classifyAddress(a netip.Addr) (inside, allowed bool) {
-	a = a.Unmap().WithZone("")
-	switch bytes := a.As16(); {
-	case nat64Prefix.Contains(a):
-		return classifyAddress(netip.AddrFrom4([4]byte(bytes[12:16])))
-	case sixToFourPrefix.Contains(a):
-		return classifyAddress(netip.AddrFrom4([4]byte(bytes[2:6])))
-	}
-	if a != netip.IPv6Loopback() && inAnyPrefix(a, forbiddenNetworks) {
-		return false, false
-	}
-	return inAnyPrefix(a, privateNetworks), true
 }

@@ -28,7 +28,9 @@ type SMTP struct {
 	Security       string         // "starttls" (default), "tls" (implicit TLS), "none" (loopback only)
 	RootCAs        *x509.CertPool // nil uses the system's
 	Timeout        time.Duration  // for connecting and sending one message; 0 is 15 s
-	EHLO           string         // name in the EHLO command; "" is this machine's full name, or its address if it has none
+	// Certificate is called with the end of the server's certificate after each TLS handshake. nil: nothing is.
+	Certificate func(ends time.Time)
+	EHLO        string // name in the EHLO command; "" is this machine's full name, or its address if it has none
 }
 
 // String returns "smtp server " and the address, so that printing an SMTP never shows its password.

@@ -79,6 +79,7 @@ func (c *smtpConn) handshake(s SMTP) (string, error) {
 		if err := secured.HandshakeContext(c.ctx); err != nil {
 			return "tls", err
 		}
+		s.reportCertificate(secured.ConnectionState())
 		conn = secured
 	case securityNone: // a name like localhost may resolve to anything
 		if a, ok := conn.RemoteAddr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
@@ -102,11 +103,21 @@ func (c *smtpConn) handshake(s SMTP) (string, error) {
 		if err := c.StartTLS(config); err != nil {
 			return "starttls", err
 		}
+		if state, ok := c.TLSConnectionState(); ok {
+			s.reportCertificate(state)
+		}
 	}
 	if s.User == "" {
 		return "", nil
 	}
 	return "auth", c.authenticate(s)
+}
+
+// reportCertificate calls s.Certificate with the end of the certificate of a connection.
+func (s SMTP) reportCertificate(state tls.ConnectionState) {
+	if s.Certificate != nil && len(state.PeerCertificates) > 0 {
+		s.Certificate(state.PeerCertificates[0].NotAfter)
+	}
 }
 
 // ehloName returns a fully qualified host name or an address literal, as RFC 5321 4.1.4 requires.

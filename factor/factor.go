@@ -100,6 +100,7 @@ const (
 	NoticeFrozen   Notice = "frozen"   // the account is frozen: an undo of one of its changes was requested
 	NoticeKept     Notice = "kept"     // the freeze has ended, and the change stays
 	NoticeUndone   Notice = "undone"   // a change of the account was undone
+	NoticeDeskCode Notice = "deskcode" // the help desk requested a code for the account; Request.CancelURL cancels it
 )
 
 // Provisioning is what the page of a new factor shows. It is not shown again once the factor is
@@ -204,6 +205,8 @@ type Request struct {
 	// VerifyURL is the URL of the code page, which accepts a long code in its fragment; "" if there
 	// is no such page.
 	VerifyURL string
+	// CancelURL is the URL on which the owner cancels what a Notice is about; "" if there is none.
+	CancelURL string
 }
 
 // Challenge is what Method.Challenge or Method.Enroll asks for.

@@ -50,7 +50,7 @@ type accountListCommand struct {
 	Settings       settings `embed:"" group:"settings"`
 	Search         string   `placeholder:"TEXT" help:"List only accounts with this ID, or whose address or a word of whose name begins with this text"`
 	Group          string   `placeholder:"GROUP" help:"List only accounts in this group"`
-	State          string   `enum:",active,disabled,frozen" default:"" placeholder:"STATE" help:"List only accounts in this state: active, disabled or frozen"`
+	State          string   `enum:",active,disabled,frozen,invited" default:"" placeholder:"STATE" help:"List only accounts in this state: active, disabled or frozen; or the people who were invited and have not joined (invited)"`
 	Methods        string   `enum:",email,other" default:"" placeholder:"METHODS" help:"List only accounts with email as the only method (email), or with another one (other)"`
 	SignedInSince  string   `name:"signed-in-since" placeholder:"TIME" help:"List only accounts that have signed in since this time, like 2026-11-25T09:30:00Z, or 720h for 30 days ago"`
 	SignedInBefore string   `name:"signed-in-before" placeholder:"TIME" help:"List only accounts whose last sign-in was before this time, or that never signed in"`

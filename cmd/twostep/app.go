@@ -42,6 +42,9 @@ func appError(id string, err error) error {
 	case errors.Is(err, twostep.ErrAppReadOnly):
 		return fmt.Errorf("the app %s is in the configuration file: change it there and restart the server. "+
 			"Create a new secret for it with: twostep app secret", id)
+	case errors.Is(err, twostep.ErrAppChanged):
+		return fmt.Errorf("somebody else changed the app %s at the same time; look at it with: twostep app show %s, and try again",
+			id, id)
 	case errors.As(err, new(*twostep.AppError)):
 		return usageError{err}
 	}
@@ -135,10 +138,13 @@ func (c *appListCommand) Run(ctx context.Context, to console, from *settingSourc
 		}
 		w := tabwriter.NewWriter(to.out, 0, 0, 2, ' ', 0)
 		for _, a := range apps {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s", a.ID, a.DisplayName(), clientAuthMethod(a),
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s", a.ID, a.DisplayName(), a.AuthMethod(),
 				strings.Join(slices.Concat(a.RedirectURIs, a.Hosts), " "))
 			if c.Settings.isConfiguredApp(a.ID) {
 				fmt.Fprint(w, "\tfrom the configuration file")
+			}
+			if a.SelfRegistered {
+				fmt.Fprint(w, "\tregistered itself")
 			}
 			fmt.Fprintln(w)
 		}
@@ -164,7 +170,7 @@ func (c *appShowCommand) Run(ctx context.Context, to console, from *settingSourc
 			Kind    string `json:"kind"`
 			Secrets int    `json:"secret_count"`
 			Fixed   bool   `json:"from_settings"`
-		}{a, clientAuthMethod(a), len(a.SecretHashes), fixed}
+		}{a, a.AuthMethod(), len(a.SecretHashes), fixed}
 		out.App.SecretHashes = nil
 		e := json.NewEncoder(to.out)
 		e.SetEscapeHTML(false)
@@ -193,8 +199,7 @@ func (c *appRotateCommand) Run(ctx context.Context, to console, from *settingSou
 			return usageError{fmt.Errorf("the app %s has no secret; create one with: twostep app set %s --public=false",
 				c.ID, c.ID)}
 		case c.DropOld:
-			a.SecretHashes = a.SecretHashes[:1]
-			if err := server.UpdateApp(ctx, a); err != nil {
+			if err := server.EndOldAppSecrets(ctx, c.ID); err != nil {
 				return err
 			}
 			_, err := fmt.Fprintf(to.out, "Only the newest secret of %s is valid now.\n", c.ID)

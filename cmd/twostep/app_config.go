@@ -2,14 +2,11 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"strconv"
 	"strings"
-	"time"
 
 	"twostep.example/twostep"
 )
@@ -63,37 +60,17 @@ func (t *appTable) parse() (twostep.App, error) {
 		RequiredACR: t.ACR, RequiredGroups: t.Groups, DeviceGrant: t.DeviceGrant,
 	}
 	wrong := func(key, what string) error { return &twostep.AppError{ClientID: t.ID, Field: key, Message: what} }
-	var err error
-	if a.JWKSet, err = readJWKSet(t.Keys); err != nil {
+	keys, err := readJWKSet(t.Keys)
+	if err != nil {
 		return a, wrong("keys", err.Error())
 	}
-	for _, s := range []struct {
-		key  string
-		to   *int64
-		text string
-	}{
-		{"max_age", &a.MaxAge, t.MaxAge},
-		{"id_token_ttl", &a.IDTokenTTL, t.IDTokenTTL},
-		{"access_token_ttl", &a.AccessTokenTTL, t.AccessTTL},
-		{"refresh_token_ttl", &a.RefreshTokenTTL, t.RefreshTTL},
-		{"refresh_token_idle", &a.RefreshTokenIdle, t.RefreshIdle},
-	} {
-		if *s.to, err = parseSeconds(s.key, s.text); err != nil {
-			return a, wrong(s.key, err.Error())
-		}
-	}
-	for _, p := range []struct {
-		key  string
-		to   *map[string]string
-		list []string
-	}{
-		{"map_claims", &a.ClaimNames, t.MapClaims},
-		{"map_groups", &a.GroupNames, t.MapGroups},
-		{"claims", &a.StaticClaims, t.Claims},
-	} {
-		if *p.to, err = parsePairs(p.key, p.list); err != nil {
-			return a, wrong(p.key, err.Error())
-		}
+	typed := twostep.AppChange{Fields: map[string][]string{
+		"keys": {keys}, "max_age": {t.MaxAge}, "id_token_ttl": {t.IDTokenTTL}, "access_token_ttl": {t.AccessTTL},
+		"refresh_token_ttl": {t.RefreshTTL}, "refresh_token_idle": {t.RefreshIdle},
+		"map_claims": t.MapClaims, "map_groups": t.MapGroups, "claims": t.Claims,
+	}}
+	if err := typed.SetFields(&a); err != nil {
+		return a, err
 	}
 	switch {
 	case t.Public && !a.IsPublic():
@@ -107,59 +84,19 @@ func (t *appTable) parse() (twostep.App, error) {
 	return a, a.Validate()
 }
 
-// readJWKSet reads a JWK set (RFC 7517 5): the JSON itself, or the name of a file with it.
-func readJWKSet(text string) (json.RawMessage, error) {
-	if text = strings.TrimSpace(text); text == "" {
-		return nil, nil
-	}
-	if strings.HasPrefix(text, "{") {
-		return json.RawMessage(text), nil
+// readJWKSet reads a JWK set (RFC 7517 5) as JSON: the JSON itself, or the name of a file with it.
+func readJWKSet(text string) (string, error) {
+	if text = strings.TrimSpace(text); text == "" || strings.HasPrefix(text, "{") {
+		return text, nil
 	}
 	content, err := os.ReadFile(text)
 	if unnamed := new(fs.PathError); errors.As(err, &unnamed) {
 		err = unnamed.Err // the file name may be a pasted private key
 	}
 	if err != nil {
-		return nil, fmt.Errorf("keys is neither JSON nor a readable file, want a JWK set: %w", err)
+		return "", fmt.Errorf("keys is neither JSON nor a readable file, want a JWK set: %w", err)
 	}
-	return json.RawMessage(content), nil
-}
-
-// parseSeconds parses a duration like 8h and returns seconds; "" and "0" are 0.
-func parseSeconds(key, text string) (int64, error) {
-	if text == "" || text == "0" {
-		return 0, nil
-	}
-	if _, err := strconv.Atoi(text); err == nil {
-		return 0, fmt.Errorf("%s is %s, want a time with a unit, like %ss for seconds", key, text, text)
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d < time.Second || d%time.Second != 0 {
-		return 0, fmt.Errorf("%s is %q, want a time like 8h or 30m", key, text)
-	}
-	return int64(d / time.Second), nil
-}
-
-// parsePairs parses texts like groups=roles; nil for none. The text after the first = may only have another one if it
-// is the value of a claim.
-func parsePairs(key string, list []string) (pairs map[string]string, err error) {
-	for _, text := range list {
-		name, value, is := strings.Cut(text, "=")
-		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
-		switch _, twice := pairs[name]; {
-		case !is || name == "" || value == "":
-			return nil, fmt.Errorf("%s is %q, want two names with = between them, like groups=roles", key, text)
-		case strings.Contains(value, "=") && strings.Contains(key, "group"):
-			return nil, fmt.Errorf("%s is %q, with more than one =, so it is not clear where the first name ends", key, text)
-		case twice:
-			return nil, fmt.Errorf("%s names %q twice", key, name)
-		}
-		if pairs == nil {
-			pairs = map[string]string{}
-		}
-		pairs[name] = value
-	}
-	return pairs, nil
+	return string(content), nil
 }
 
 // readApps parses all app tables of a file. Each error has its line.

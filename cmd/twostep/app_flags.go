@@ -1,8 +1,7 @@
 package main
 
 import (
-	"errors"
-	"slices"
+	"strconv"
 
 	"twostep.example/twostep"
 )
@@ -42,101 +41,67 @@ type appFlags struct {
 	Keys         *string  `placeholder:"FILE" help:"Read the public keys of the app from this JWK set, instead of a secret (private_key_jwt)"`
 }
 
+// change returns the change of an app by the given flags.
+func (f *appFlags) change() (ch twostep.AppChange, err error) {
+	ch = twostep.AppChange{Fields: map[string][]string{}, Public: f.Public, ByFlag: true}
+	text := func(name string, given *string) {
+		if given != nil {
+			ch.Fields[name] = []string{*given}
+		}
+	}
+	list := func(name string, given []string) {
+		if given != nil {
+			ch.Fields[name] = given
+		}
+	}
+	yes := func(name string, given *bool) {
+		if given != nil {
+			ch.Fields[name] = []string{strconv.FormatBool(*given)}
+		}
+	}
+	text("name", f.Name)
+	list("redirects", f.Redirect)
+	list("schemes", f.AllowScheme)
+	yes("insecure_http", f.InsecureHTTP)
+	list("signed_out", f.SignedOut)
+	text("back_channel", f.BackChannel)
+	list("hosts", f.Host)
+	list("public_paths", f.PublicPath)
+	yes("public_preflight", f.Preflight)
+	text("header_encoding", f.Encoding)
+	yes("foreign", f.Foreign)
+	yes("introspects", f.Introspects)
+	list("response_types", f.ResponseType)
+	text("pkce", f.PKCE)
+	text("algorithm", f.Algorithm)
+	yes("device_grant", f.DeviceGrant)
+	yes("pairwise", f.Pairwise)
+	text("acr", f.ACR)
+	list("groups", f.Group)
+	list("id_token_claims", f.IDTokenClaim)
+	text("max_age", f.MaxAge)
+	text("id_token_ttl", f.IDTokenTTL)
+	text("access_token_ttl", f.AccessTTL)
+	text("refresh_token_ttl", f.RefreshTTL)
+	text("refresh_token_idle", f.RefreshIdle)
+	list("map_claims", f.MapClaim)
+	list("map_groups", f.MapGroup)
+	list("claims", f.Claim)
+	if f.Keys != nil {
+		var keys string
+		if keys, err = readJWKSet(*f.Keys); err != nil {
+			return ch, err
+		}
+		ch.Fields["keys"] = []string{keys}
+	}
+	return ch, nil
+}
+
 // apply sets the given flags on the app, and returns its secret if it generated one.
 func (f *appFlags) apply(a *twostep.App) (secret string, err error) {
-	public := a.IsPublic() && (len(a.RedirectURIs) > 0 || a.DeviceGrant) // before the change
-	setIfGiven(&a.Name, f.Name)
-	setIfGiven(&a.BackChannelLogoutURI, f.BackChannel)
-	setIfGiven(&a.ThirdParty, f.Foreign)
-	setIfGiven(&a.CanIntrospect, f.Introspects)
-	setIfGiven(&a.PKCE, f.PKCE)
-	setIfGiven(&a.IDTokenAlg, f.Algorithm)
-	setIfGiven(&a.DeviceGrant, f.DeviceGrant)
-	setIfGiven(&a.Pairwise, f.Pairwise)
-	setIfGiven(&a.RequiredACR, f.ACR)
-	setListIfGiven(&a.RedirectURIs, f.Redirect)
-	setListIfGiven(&a.AllowedSchemes, f.AllowScheme)
-	setIfGiven(&a.InsecureHTTP, f.InsecureHTTP)
-	setListIfGiven(&a.PostLogoutRedirectURIs, f.SignedOut)
-	setListIfGiven(&a.ResponseTypes, f.ResponseType)
-	setListIfGiven(&a.Hosts, f.Host)
-	setListIfGiven(&a.PublicPaths, f.PublicPath)
-	setIfGiven(&a.PublicPreflight, f.Preflight)
-	setIfGiven(&a.HeaderEncoding, f.Encoding)
-	setListIfGiven(&a.RequiredGroups, f.Group)
-	setListIfGiven(&a.IDTokenClaims, f.IDTokenClaim)
-	for _, p := range []struct {
-		flag  string
-		to    *map[string]string
-		given []string
-	}{
-		{"--map-claim", &a.ClaimNames, f.MapClaim},
-		{"--map-group", &a.GroupNames, f.MapGroup},
-		{"--claim", &a.StaticClaims, f.Claim},
-	} {
-		if p.given == nil {
-			continue
-		}
-		var list []string
-		setListIfGiven(&list, p.given)
-		if *p.to, err = parsePairs(p.flag, list); err != nil {
-			return "", err
-		}
+	ch, err := f.change()
+	if err != nil {
+		return "", err
 	}
-	for _, t := range []struct {
-		flag  string
-		to    *int64
-		given *string
-	}{
-		{"--max-age", &a.MaxAge, f.MaxAge},
-		{"--id-token-ttl", &a.IDTokenTTL, f.IDTokenTTL},
-		{"--access-token-ttl", &a.AccessTokenTTL, f.AccessTTL},
-		{"--refresh-token-ttl", &a.RefreshTokenTTL, f.RefreshTTL},
-		{"--refresh-token-idle", &a.RefreshTokenIdle, f.RefreshIdle},
-	} {
-		if t.given == nil {
-			continue
-		}
-		if *t.to, err = parseSeconds(t.flag, *t.given); err != nil {
-			return "", err
-		}
-	}
-	if f.Keys != nil {
-		if a.JWKSet, err = readJWKSet(*f.Keys); err != nil {
-			return "", err
-		}
-	}
-	return f.applyClientAuth(a, public)
-}
-
-// applyClientAuth sets the app's client authentication method: a secret, keys, or none.
-func (f *appFlags) applyClientAuth(a *twostep.App, public bool) (secret string, err error) {
-	keys := f.Keys != nil && *f.Keys != ""
-	switch {
-	case f.Public != nil && *f.Public && keys:
-		return "", errors.New("--public and --keys exclude each other: a public app has no keys")
-	case f.Public != nil && *f.Public:
-		a.SecretHashes, a.JWKSet = nil, nil
-	case keys:
-		a.SecretHashes = nil // old secrets stop working
-	case !a.IsPublic(), f.Public == nil && public:
-	case f.Public == nil && len(a.RedirectURIs) == 0 && !a.DeviceGrant && len(a.Hosts) > 0:
-	default:
-		var hash string
-		secret, hash = twostep.NewAppSecret()
-		a.SecretHashes = []string{hash}
-	}
-	return secret, nil
-}
-
-func setIfGiven[T any](to, given *T) {
-	if given != nil {
-		*to = *given
-	}
-}
-
-func setListIfGiven(to *[]string, given []string) {
-	if given != nil {
-		*to = slices.DeleteFunc(slices.Clone(given), func(one string) bool { return one == "" })
-	}
+	return ch.Apply(a)
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"twostep.example/twostep"
 )
@@ -36,19 +35,6 @@ func formatTable(rows []outputRow) string {
 	return b.String()
 }
 
-// clientAuthMethod returns the app's client authentication in one word.
-func clientAuthMethod(a twostep.App) string {
-	switch {
-	case len(a.JWKSet) > 0:
-		return "keys"
-	case len(a.SecretHashes) > 0:
-		return "secret"
-	case len(a.RedirectURIs) > 0 || a.DeviceGrant:
-		return "public"
-	}
-	return "hosts"
-}
-
 // formatCredentials formats what the operator enters in the app or in its proxy.
 func formatCredentials(a twostep.App, secret, issuer string) string {
 	rows := []outputRow{{"client id", []string{a.ID}}, {"client secret", []string{secret}}}
@@ -56,7 +42,7 @@ func formatCredentials(a twostep.App, secret, issuer string) string {
 	if secret != "" {
 		remarks = append(remarks, secretShownOnce)
 	}
-	if clientAuthMethod(a) != "hosts" {
+	if a.AuthMethod() != "hosts" {
 		rows = append(rows, outputRow{"issuer", []string{issuer}},
 			outputRow{"discovery", []string{issuer + "/.well-known/openid-configuration"}},
 			outputRow{"ID tokens", []string{"signed with " + a.SigningAlg()}})
@@ -115,7 +101,7 @@ func appDetails(a twostep.App, fixed bool) []outputRow {
 	proof := map[string]string{
 		"keys": "keys (private_key_jwt)", "secret": "a secret", "public": "nothing (public app)",
 		"hosts": "nothing (hosts behind a reverse proxy)",
-	}[clientAuthMethod(a)]
+	}[a.AuthMethod()]
 	if len(a.SecretHashes) > 1 {
 		proof = fmt.Sprintf("%d secrets, each of them valid", len(a.SecretHashes))
 	}
@@ -137,40 +123,28 @@ func appDetails(a twostep.App, fixed bool) []outputRow {
 		{"response types", only(len(a.ResponseTypes) > 0, strings.Join(append([]string{"code"}, a.ResponseTypes...), ", "))},
 		{"devices", only(a.DeviceGrant, "people can sign in devices with a code")},
 		{"PKCE", only(len(a.RedirectURIs) > 0, a.PKCEMode())},
-		{"ID tokens", only(clientAuthMethod(a) != "hosts", a.SigningAlg())},
+		{"ID tokens", only(a.AuthMethod() != "hosts", a.SigningAlg())},
 		{"subjects", only(a.Pairwise, "pairwise")},
 		{"ID token has", a.IDTokenClaims},
-		{"claim names", formatPairs(a.ClaimNames)},
-		{"group names", formatPairs(a.GroupNames)},
-		{"claims", formatPairs(a.StaticClaims)},
+		{"claim names", a.Typed("map_claims")},
+		{"group names", a.Typed("map_groups")},
+		{"claims", a.Typed("claims")},
 		{"acr", []string{a.RequiredACR}},
-		{"max age", only(a.MaxAge > 0, formatTime(a.MaxAuthAge()))},
-		{"ID token", only(a.IDTokenTTL > 0, "valid for "+formatTime(a.IDTokenLifetime()))},
-		{"access token", only(a.AccessTokenTTL > 0, "valid for "+formatTime(a.AccessTokenLifetime()))},
+		{"max age", a.Typed("max_age")},
+		{"ID token", around("valid for ", a.Typed("id_token_ttl"), "")},
+		{"access token", around("valid for ", a.Typed("access_token_ttl"), "")},
 		{"refresh token", slices.Concat(
-			only(a.RefreshTokenTTL > 0, formatTime(a.RefreshTokenLifetime())+" after the sign-in"),
-			only(a.RefreshTokenIdle > 0, formatTime(a.RefreshTokenIdleTime())+" without use"))},
+			around("", a.Typed("refresh_token_ttl"), " after the sign-in"),
+			around("", a.Typed("refresh_token_idle"), " without use"))},
 		{"groups", a.RequiredGroups},
-		{"source", only(fixed, "the configuration file")},
+		{"source", slices.Concat(only(fixed, "the configuration file"), only(a.SelfRegistered, "the app registered itself"))},
 	}
 }
 
-// formatPairs formats pairs as they are typed, in order.
-func formatPairs(pairs map[string]string) (lines []string) {
-	for _, name := range slices.Sorted(maps.Keys(pairs)) {
-		lines = append(lines, name+"="+pairs[name])
+// around returns the texts with something before and after each.
+func around(before string, texts []string, after string) (list []string) {
+	for _, text := range texts {
+		list = append(list, before+text+after)
 	}
-	return lines
-}
-
-// formatTime formats a time as it is typed: 8h, not 8h0m0s.
-func formatTime(d time.Duration) string {
-	text := d.String()
-	if short, ok := strings.CutSuffix(text, "m0s"); ok {
-		text = short + "m"
-	}
-	if short, ok := strings.CutSuffix(text, "h0m"); ok {
-		text = short + "h"
-	}
-	return text
+	return list
 }

@@ -59,7 +59,7 @@ func TestAppsOfConfigFile(t *testing.T) {
 		"host twice":    {"[[app]]\nid = \"a\"\nhosts = [\"a.example.com\"]\n[[app]]\nid = \"b\"\nhosts = [\"a.example.com\"]", `f.toml:6: app "b": the host "a.example.com" already belongs to the app "a"`},
 		"list, no line": {"app = [{id = \"A\", hosts = [\"a.example.com\"]}]", `f.toml: app "A": the ID must`},
 	} {
-		flat, apps, err := parseConfigFile("f.toml", []byte(row.text))
+		flat, apps, _, err := parseConfigFile("f.toml", []byte(row.text))
 		switch {
 		case row.want == "" && (err != nil || len(apps) != 1 || apps[0].ID != "a"):
 			t.Errorf("%s: got %v, %v", name, apps, err)
@@ -75,7 +75,7 @@ func TestAppsOfConfigFile(t *testing.T) {
 		}
 	}
 	two := "[[app]]\nid = \"A\"\nhosts = [\"a\"]\n[[app]]\nid = \"B\"\nhosts = [\"b\"]"
-	if _, _, err := parseConfigFile("f.toml", []byte(two)); err == nil ||
+	if _, _, _, err := parseConfigFile("f.toml", []byte(two)); err == nil ||
 		!strings.Contains(err.Error(), "f.toml:2: ") || !strings.Contains(err.Error(), "f.toml:5: ") {
 		t.Errorf("two mistakes: got %v", err)
 	}

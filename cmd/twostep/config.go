@@ -28,10 +28,11 @@ type settingSources struct {
 	lookupEnv  func(name string) (string, bool) // os.LookupEnv, or a fake one
 	fileRead   bool
 	fileName   string
-	fileValues map[string]string // by flag name
-	fileLines  map[string]int    // by flag name
-	apps       []twostep.App     // from the file; flags and variables define none
-	origins    map[string]origin // by flag name; flags on the command line have none
+	fileValues map[string]string       // by flag name
+	fileLines  map[string]int          // by flag name
+	apps       []twostep.App           // from the file; flags and variables define none
+	webhooks   map[string]webhookTable // likewise
+	origins    map[string]origin       // by flag name; flags on the command line have none
 
 	// Errors of the file and of single values. They are returned later, since kong would attribute them
 	// to a flag.
@@ -118,7 +119,7 @@ func (s *settingSources) readFile(command *kong.Context) error {
 		return fmt.Errorf("%s: %w", source, err)
 	}
 	s.fileLines, _ = keyLines(text)
-	s.fileValues, s.apps, err = parseConfigFile(s.fileName, text)
+	s.fileValues, s.apps, s.webhooks, err = parseConfigFile(s.fileName, text)
 	return err
 }
 
@@ -131,6 +132,13 @@ func (s *settingSources) fromEnvironment(flag string) (text, variable string, er
 	if info, _ := findSetting(flag); !info.secret {
 		return text, variable, nil
 	}
+	return s.secretFromEnvironment(flag)
+}
+
+// secretFromEnvironment is fromEnvironment for a secret.
+func (s *settingSources) secretFromEnvironment(flag string) (text, variable string, err error) {
+	variable = environmentName(flag)
+	text, _ = s.lookupEnv(variable)
 	fileVariable := variable + "_FILE"
 	path, _ := s.lookupEnv(fileVariable)
 	switch {
@@ -160,35 +168,37 @@ func (s *settingSources) secretSetting(flag string) (string, error) {
 }
 
 // parseConfigFile decodes a configuration file twice: into settings, which rejects unknown keys and
-// wrong types with their line, and into a map, which shows the keys that are absent. Apps have no
-// flags, so they are returned separately.
-func parseConfigFile(name string, text []byte) (map[string]string, []twostep.App, error) {
+// wrong types with their line, and into a map, which shows the keys that are absent. Apps and
+// webhooks have no flags, so they are returned separately.
+func parseConfigFile(name string, text []byte) (
+	map[string]string, []twostep.App, map[string]webhookTable, error,
+) {
 	tree := map[string]any{}
 	if err := toml.Unmarshal(text, &tree); err != nil {
-		return nil, nil, describeTOMLError(name, err, nil)
+		return nil, nil, nil, describeTOMLError(name, err, nil)
 	}
 	strict := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
 	var typed settings
 	if err := strict.Decode(&typed); err != nil {
-		return nil, nil, describeTOMLError(name, err, tree)
+		return nil, nil, nil, describeTOMLError(name, err, tree)
 	}
 	switch typed.ProxyList.(type) {
 	case nil, string, []any:
 	default:
 		lines, _ := keyLines(text)
-		return nil, nil, fmt.Errorf("%s:%d: trusted_proxies wants addresses, like [\"127.0.0.1\"]", name,
+		return nil, nil, nil, fmt.Errorf("%s:%d: trusted_proxies wants addresses, like [\"127.0.0.1\"]", name,
 			lines["trusted-proxies"])
 	}
 	flat := map[string]string{}
 	flattenTable(flat, "", tree)
 	apps, err := readApps(name, text, typed.AppTables)
-	return flat, apps, err
+	return flat, apps, typed.WebhookTables, err
 }
 
 func flattenTable(flat map[string]string, prefix string, tree map[string]any) {
 	for key, value := range tree {
 		key = prefix + strings.ReplaceAll(strings.ToLower(key), "_", "-")
-		if key == "app" { // an array of tables, without a flag
+		if key == "app" || prefix == "" && key == "webhook" { // tables without a flag
 			continue
 		}
 		if table, ok := value.(map[string]any); ok {
@@ -274,6 +284,9 @@ func keyLines(text []byte) (settings map[string]int, apps []map[string]int) {
 			table = path
 			if path[0] == "app" { // [app] too, which is decoded as one
 				apps = append(apps, map[string]int{"": line})
+			}
+			if path[0] == "webhook" {
+				settings[strings.Join(path, "-")] = line
 			}
 			continue
 		}

@@ -106,6 +106,7 @@ pause_after_reset = "72h"
 menu = "Settings -> Billing & Admin"
 [operators]
 second_step = "any"
+approve_desk_codes = true
 [audit]
 days = 800
 [log]
@@ -169,7 +170,7 @@ func TestConfigFileSetsEverySetting(t *testing.T) {
 		proxies:   []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8")},
 		TLS:       tlsSettings{Cert: "cert.pem", Key: "key.pem"},
 		Help:      helpSettings{Menu: "Settings -> Billing & Admin"},
-		Operators: operatorSettings{SecondStep: "any"},
+		Operators: operatorSettings{SecondStep: "any", ApproveDeskCodes: true},
 		Audit:     auditSettings{Days: 800}, Log: logSettings{Level: "debug", Format: "json"},
 		apps: []twostep.App{{
 			ID: "grafana", Name: "Grafana", RedirectURIs: []string{"https://grafana.example.com/login/generic_oauth"},
@@ -246,7 +247,7 @@ func TestSettingsAreDocumented(t *testing.T) {
 		case "true or false":
 			value = "true"
 		}
-		if _, _, err := parseConfigFile("test.toml", fmt.Appendf(nil, "%s = %s\n", info.fullKey(), value)); err != nil {
+		if _, _, _, err := parseConfigFile("test.toml", fmt.Appendf(nil, "%s = %s\n", info.fullKey(), value)); err != nil {
 			t.Errorf("--%s: %v", info.flag, err)
 		}
 		if !strings.Contains(string(reference), "| `"+info.fullKey()+"` | `"+environmentName(info.flag)+"`") {
@@ -325,14 +326,16 @@ func TestUnknownKeys(t *testing.T) {
 		"[database]\nhost = 1": "f.toml:1: database is a section, want text in quotes, " +
 			"like database = \"postgres://twostep@db.example.com/twostep\"",
 		"[colour]\nred = 1": "f.toml:1: unknown section [colour], want one of " +
-			strings.Join(sections(), ", ") + ", or [[app]]",
-		"[[apps]]\nid = \"a\"":   "f.toml:1: unknown key apps: did you mean [[app]]?",
-		"[apps]\nid = \"a\"":     "f.toml:1: unknown section [apps]: did you mean [[app]]?",
-		"[[app]]\ncolour = \"\"": "f.toml:2: unknown key app.colour, want one of id, name, redirects, ",
+			strings.Join(sections(), ", ") + ", [webhook.NAME] or [[app]]",
+		"[webhook.crm]\nurls = \"\"": "f.toml:2: unknown key webhook.crm.urls: did you mean url?",
+		"[webhook.crm]\nx = \"\"":    "f.toml:2: unknown key webhook.crm.x, want one of url, secret, events, allow_private",
+		"[[apps]]\nid = \"a\"":       "f.toml:1: unknown key apps: did you mean [[app]]?",
+		"[apps]\nid = \"a\"":         "f.toml:1: unknown section [apps]: did you mean [[app]]?",
+		"[[app]]\ncolour = \"\"":     "f.toml:2: unknown key app.colour, want one of id, name, redirects, ",
 		"lisen = 1\n[smtp]\nhots = 1": "f.toml:1: unknown key lisen: did you mean listen?\n" +
 			"f.toml:3: unknown key smtp.hots: did you mean smtp.host?",
 	} {
-		if _, _, err := parseConfigFile("f.toml", []byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
+		if _, _, _, err := parseConfigFile("f.toml", []byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s:\ngot  %v\nwant %s", text, err, want)
 		}
 	}
@@ -341,18 +344,22 @@ func TestUnknownKeys(t *testing.T) {
 // A value of another type is named with what is wanted, and not quoted: it may be a secret.
 func TestWrongTypes(t *testing.T) {
 	for text, want := range map[string]string{
-		"odds = 5":                    `f.toml:1: odds is a number, want text in quotes, like odds = "1/100000"`,
-		"listen = 8080":               `f.toml:1: listen is a number, want text in quotes, like listen = "127.0.0.1:8081"`,
-		"site = true":                 `f.toml:1: site is true or false, want text in quotes, like site = "Example"`,
-		"signup = [\"open\"]":         `f.toml:1: signup is a list, want text in quotes, like signup = "open"`,
-		"intranet = \"yes\"":          "f.toml:1: intranet is text, want true or false without quotes, like intranet = true",
-		"[smtp]\nport = \"587\"":      "f.toml:2: smtp.port is text, want a number without quotes, like port = 465",
-		"[smtp]\npassword = 424242":   "f.toml:2: smtp.password is a number, want text in quotes",
-		"[sms]\nprice = 0.08":         `f.toml:2: sms.price is a number, want text in quotes, like price = "0.08"`,
-		"smtp = \"mail.example.com\"": "f.toml:1: smtp is text, want a section: write its keys below [smtp]",
-		"trusted_proxies = 5":         `f.toml:1: trusted_proxies wants addresses, like ["127.0.0.1"]`,
+		"odds = 5":                       `f.toml:1: odds is a number, want text in quotes, like odds = "1/100000"`,
+		"listen = 8080":                  `f.toml:1: listen is a number, want text in quotes, like listen = "127.0.0.1:8081"`,
+		"site = true":                    `f.toml:1: site is true or false, want text in quotes, like site = "Example"`,
+		"signup = [\"open\"]":            `f.toml:1: signup is a list, want text in quotes, like signup = "open"`,
+		"intranet = \"yes\"":             "f.toml:1: intranet is text, want true or false without quotes, like intranet = true",
+		"[smtp]\nport = \"587\"":         "f.toml:2: smtp.port is text, want a number without quotes, like port = 465",
+		"[smtp]\npassword = 424242":      "f.toml:2: smtp.password is a number, want text in quotes",
+		"[sms]\nprice = 0.08":            `f.toml:2: sms.price is a number, want text in quotes, like price = "0.08"`,
+		"smtp = \"mail.example.com\"":    "f.toml:1: smtp is text, want a section: write its keys below [smtp]",
+		"[webhook]\nurl = \"x\"":         "f.toml:2: webhook.url is text, want a section with a name: write its keys below [webhook.NAME], like [webhook.crm]",
+		"[webhook.crm]\nurl = 5":         `f.toml:2: webhook.crm.url is a number, want text in quotes, like url = "https://crm.example.com/hooks/twostep"`,
+		"[webhook.crm]\nsecret = 424242": "f.toml:2: webhook.crm.secret is a number, want text in quotes",
+		"[webhook.crm]\nevents = \"*\"":  `f.toml:2: webhook.crm.events is text, want a list in brackets, like events = ["session.*"]`,
+		"trusted_proxies = 5":            `f.toml:1: trusted_proxies wants addresses, like ["127.0.0.1"]`,
 	} {
-		_, _, err := parseConfigFile("f.toml", []byte(text))
+		_, _, _, err := parseConfigFile("f.toml", []byte(text))
 		if err == nil || err.Error() != want || strings.Contains(err.Error(), "424242") {
 			t.Errorf("%s:\ngot  %v\nwant %s", text, err, want)
 		}

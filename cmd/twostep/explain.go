@@ -98,6 +98,7 @@ var trustReasons = map[string]string{
 	"password":  "the password was changed after the device was trusted",
 	"factor":    "a verification method was added, changed or removed after the device was trusted",
 	"recovery":  "a recovery code was used after the device was trusted",
+	"desk":      "a code from the help desk was used after the device was trusted",
 	"revoked":   "the owner of the account removed the device",
 	"signedout": "the owner of the account signed out everywhere",
 	"operator":  "an operator removed the device",

@@ -60,7 +60,7 @@ func exitCode(err error) int {
 
 // packagePrefix matches the names of packages in an error, which mean nothing to an operator.
 var packagePrefix = regexp.MustCompile(`(^|: )((twostep|store|seal|delivery|account|client|grant|device|audit|odds|` +
-	`outbox|ratelimit|session|signin|forwardauth|check|directory|enroll): )+`)
+	`outbox|ratelimit|session|signin|forwardauth|check|directory|enroll|webhook): )+`)
 
 // formatError returns one line for each of the joined errors.
 func formatError(err error) string {
@@ -81,6 +81,7 @@ var optionSettings = map[string]string{
 	"TrustedProxies": "trusted_proxies", "ProxySecret": "proxy_secret",
 	"GuessOddsOneIn": "odds", "AuditDays": "audit.days", "OperatorSecondStep": "operators.second_step",
 	"IdleTimeout": "session.idle", "AbsoluteTimeout": "session.absolute", "SMSGateways": "sms.gateways",
+	"Webhooks": "webhook",
 }
 
 // nameSetting replaces the name of an option in an error of the server by that of its setting.
@@ -109,6 +110,7 @@ type commands struct {
 		Enable        accountEnableCommand        `cmd:"" help:"Enable a disabled account" example:"twostep account enable anna@example.com"`
 		ResetPassword accountResetPasswordCommand `cmd:"" help:"Send the person a link to choose a new password" example:"twostep account reset-password anna@example.com"`
 		ResetMethods  accountResetMethodsCommand  `cmd:"" help:"Remove the verification methods of an account, so that codes by email work, and end its sessions" example:"twostep account reset-methods anna@example.com"`
+		DeskCode      accountDeskCodeCommand      `cmd:"" help:"Print a code that replaces the second step once, for a person who is locked out" example:"twostep account desk-code anna@example.com"`
 		EndFreeze     accountEndFreezeCommand     `cmd:"" help:"End the freeze of an account and keep the change that somebody wanted to undo" example:"twostep account end-freeze anna@example.com"`
 		Export        accountExportCommand        `cmd:"" help:"Print all data of a person as JSON" example:"twostep account export anna@example.com"`
 		Remove        accountRemoveCommand        `cmd:"" help:"Delete an account for good" example:"twostep account remove anna@example.com"`
@@ -146,6 +148,11 @@ type commands struct {
 		RegistrationToken appRegistrationTokenCommand `cmd:"" help:"Print a token with which apps can register themselves (RFC 7591)" example:"twostep app registration-token --uses 3 --valid 24h"`
 		Secret            appSecretCommand            `cmd:"" help:"Print a new client secret and its hash, for an app in the configuration file" example:"twostep app secret"`
 	} `cmd:"" help:"Manage the apps that people sign in to"`
+	Webhook struct {
+		List   webhookListCommand   `cmd:"" help:"List the webhooks and how far their events were delivered" example:"twostep webhook list"`
+		Test   webhookTestCommand   `cmd:"" help:"Send a test event to a webhook, and then what waits for it" example:"twostep webhook test crm"`
+		Replay webhookReplayCommand `cmd:"" help:"Send the events since a time to a webhook again" example:"twostep webhook replay crm --since 24h"`
+	} `cmd:"" help:"Manage the webhooks that get security events"`
 	Guesses struct {
 		Forget guessesForgetCommand `cmd:"" help:"Reset the site-wide guessing alarm" example:"twostep guesses forget"`
 	} `cmd:"" help:"Manage counted guesses"`

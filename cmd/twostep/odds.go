@@ -60,9 +60,10 @@ func writeOddsJSON(to console, odds twostep.GuessOdds) error {
 	out := struct {
 		Total   float64      `json:"total_per_year"`
 		Pairs   float64      `json:"of_it_pairs"`
+		Desk    float64      `json:"of_it_desk_codes"`
 		Renewed float64      `json:"with_new_passwords_per_year"`
 		Methods []methodJSON `json:"methods"`
-	}{Total: odds.PerYear, Pairs: odds.PairsShare, Renewed: odds.PerYearWithResets}
+	}{Total: odds.PerYear, Pairs: odds.PairsShare, Desk: odds.DeskShare, Renewed: odds.PerYearWithResets}
 	for _, m := range odds.Methods {
 		out.Methods = append(out.Methods, methodJSON(m))
 	}
@@ -80,6 +81,8 @@ const oddsAssumptions = `- The attacker knows the password and guesses for a who
 - A used-up budget does not lock the owner out. New browsers then need a longer code (65 bits), two authenticator codes in
   a row, or a recovery code.
 - Browsers in which the person has signed in before have a budget of their own.
+- Desk codes have 10 characters (50 bits) and exist only while the help desk helps someone. At most 5 guesses are compared
+  with each, in one browser. They have a part of the budget that no other guesses can use up.
 - Several authenticator apps do not raise the chance. Two codes in a row are compared with the codes of each app, so an
   attacker gets fewer of these guesses.
 `
@@ -87,6 +90,7 @@ const oddsAssumptions = `- The attacker knows the password and guesses for a who
 // Rows of the table that are no method.
 const (
 	oddsPairs   = "two authenticator codes in a row, after the budget is used up"
+	oddsDesk    = "desk code, which the help desk reads to a person who is locked out"
 	oddsTotal   = "all methods together"
 	oddsResets  = "all methods together, if the attacker learns four new passwords in the year"
 	notGuessing = "cannot be guessed"
@@ -139,6 +143,8 @@ func formatOddsTable(odds twostep.GuessOdds) string {
 		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", oddsPairs, formatChance(odds.PerPair), odds.PairsPerYear,
 			formatChance(odds.PairsShare))
 	}
+	fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", oddsDesk, formatChance(odds.PerDeskGuess), odds.DeskGuessesPerYear,
+		formatChance(odds.DeskShare))
 	fmt.Fprintf(w, "%s\t\t\t%s\n", oddsTotal, formatChance(odds.PerYear))
 	fmt.Fprintf(w, "%s\t\t\t%s\n", oddsResets, formatChance(odds.PerYearWithResets))
 	_ = w.Flush() // into memory

@@ -66,10 +66,13 @@ An attacker knows the password of an account. How likely is it that they guess t
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", oddsPairs, formatChance(odds.PerPair), groupDigits(odds.PairsPerYear),
 			formatChance(odds.PairsShare))
 	}
+	fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", oddsDesk, formatChance(odds.PerDeskGuess),
+		groupDigits(odds.DeskGuessesPerYear), formatChance(odds.DeskShare))
 	fmt.Fprintf(&b, "| **%s** | | | **%s** |\n", oddsTotal, formatChance(odds.PerYear))
 	fmt.Fprintf(&b, "| %s | | | %s |\n\n", oddsResets, formatChance(odds.PerYearWithResets))
 	b.WriteString("Each account has a guess budget: all methods together allow a chance of 1 in 50,000 per year. Guesses at two\n" +
-		"authenticator codes in a row are outside this budget, so the total is slightly higher.\n\n" +
+		"authenticator codes in a row are outside this budget, so the total is slightly higher. Desk codes add nothing that can be\n" +
+		"seen in it.\n\n" +
 		"## Assumptions\n\n" + oddsAssumptions + "\n## Other products\n\n")
 	b.WriteString("The same attacker guesses at one account of another product with its default settings. If p is the " +
 		"chance that one guess\nsucceeds, the chance that one of n guesses succeeds is 1 − (1 − p)^n.\n\n" +

@@ -73,6 +73,7 @@ func formatSettingsPage() string {
 		}
 		fmt.Fprintf(&b, "| %s | %s, %s | %s | %s | %s |\n", key, variable, flag, info.typ, info.standard(), info.what())
 	}
+	b.WriteString(formatWebhookKeys())
 	b.WriteString(formatAppKeys())
 	return b.String()
 }
@@ -152,6 +153,40 @@ func formatAppKeys() string {
 			flag = "`" + flag + "`"
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", tomlKey(f), kind, standard, what, flag)
+	}
+	return b.String()
+}
+
+const webhookIntro = `
+## [webhook.NAME]
+
+Each ` + "`[webhook.NAME]`" + ` in the file is a [webhook](../how-to/webhooks.md). The name is 1 to 32 lower-case letters,
+digits and dashes. To keep the secret out of the file, set ` + "`TWOSTEP_WEBHOOK_NAME_SECRET`" + ` or
+` + "`TWOSTEP_WEBHOOK_NAME_SECRET_FILE`" + `, with the name in capitals and ` + "`_`" + ` for a dash.
+
+| key | type | default | what it does |
+|---|---|---|---|
+`
+
+func formatWebhookKeys() string {
+	var b strings.Builder
+	b.WriteString(webhookIntro)
+	for f := range fieldsOf(reflect.TypeFor[webhookTable]()) {
+		kind, standard := "text", "none"
+		switch f.Type.Kind() {
+		case reflect.Bool:
+			kind, standard = "true or false", "`false`"
+		case reflect.Slice:
+			kind = "list"
+		}
+		what := f.Tag.Get("help")
+		if allowed := f.Tag.Get("allowed"); allowed != "" {
+			what += ". Allowed: " + allowed
+		}
+		if example := f.Tag.Get("example"); example != "" {
+			what += ". Example: `" + example + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", tomlKey(f), kind, standard, what)
 	}
 	return b.String()
 }

@@ -90,11 +90,17 @@ func unknownKey(path []string, table bool) string {
 	if len(path) == 1 && len(similar(path[0], []string{"app"})) > 0 {
 		return what + ": did you mean [[app]]?"
 	}
+	if path[0] == "webhook" && len(path) > 2 {
+		if list := similar(path[len(path)-1], webhookKeys()); len(list) > 0 {
+			return what + ": did you mean " + orList(list) + "?"
+		}
+		return what + ", want one of " + strings.Join(webhookKeys(), ", ")
+	}
 	if table && len(path) == 1 {
 		if list := similar(path[0], sections()); len(list) == 1 {
 			return what + ": did you mean [" + list[0] + "]?"
 		}
-		return what + ", want one of " + strings.Join(sections(), ", ") + ", or [[app]]"
+		return what + ", want one of " + strings.Join(sections(), ", ") + ", [webhook.NAME] or [[app]]"
 	}
 	if path[0] == "app" {
 		if list := similar(path[len(path)-1], appKeys()); len(list) > 0 {
@@ -160,6 +166,13 @@ func appKeys() (all []string) {
 	return all
 }
 
+func webhookKeys() (all []string) {
+	for f := range fieldsOf(reflect.TypeFor[webhookTable]()) {
+		all = append(all, tomlKey(f))
+	}
+	return all
+}
+
 // similar returns the words that differ from word in the fewest letters, if those are few.
 func similar(word string, words []string) (found []string) {
 	best := len(word)/4 + 1
@@ -202,6 +215,10 @@ func editDistance(a, b string) int {
 
 // wrongType says what a key wants instead of a value of another TOML type.
 func wrongType(path []string, got string) string {
+	if path[0] == "webhook" && len(path) < 3 {
+		return strings.Join(path, ".") + " is " + got + ", want a section with a name: write its keys below " +
+			"[webhook.NAME], like [webhook.crm]"
+	}
 	field, ok := fieldAt(path)
 	for !ok && len(path) > 1 { // a key below one that is no section
 		path = path[:len(path)-1]

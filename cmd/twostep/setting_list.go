@@ -154,6 +154,9 @@ func sections() (all []string) {
 // fieldAt returns the field at a path of keys in the configuration file.
 func fieldAt(path []string) (field reflect.StructField, ok bool) {
 	t := reflect.TypeFor[settings]()
+	if len(path) > 2 && path[0] == "webhook" { // the second key is the name
+		t, path = reflect.TypeFor[webhookTable](), path[2:]
+	}
 	for i, key := range path {
 		ok = false
 		for f := range fieldsOf(t) {
@@ -164,7 +167,7 @@ func fieldAt(path []string) (field reflect.StructField, ok bool) {
 		if !ok {
 			return field, false
 		}
-		if t = field.Type; t.Kind() == reflect.Slice {
+		if t = field.Type; t.Kind() == reflect.Slice || t.Kind() == reflect.Map {
 			t = t.Elem()
 		}
 		if t.Kind() != reflect.Struct && i < len(path)-1 {

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"twostep.example/twostep"
@@ -73,6 +74,11 @@ type settings struct {
 	Help        helpSettings     `toml:"help" embed:"" prefix:"help-"`
 	AppTables   []appTable       `toml:"app" kong:"-"` // parsed to apps
 
+	WebhookTables map[string]webhookTable `toml:"webhook" kong:"-"` // by name; parsed to webhooks
+
+	webhooks          []twostep.Webhook
+	webhookSecretErrs error // of what sends events
+
 	apps      []twostep.App
 	proxies   []netip.Prefix
 	oddsOneIn int64
@@ -116,7 +122,8 @@ type trustSettings struct {
 }
 
 type operatorSettings struct {
-	SecondStep string `toml:"second_step" default:"strongest" values:"strongest,any" placeholder:"WHICH" help:"Open the operators' pages with something stronger than a code by email if the account has it (strongest), or with any second step"`
+	SecondStep       string `toml:"second_step" default:"strongest" values:"strongest,any" placeholder:"WHICH" help:"Open the operators' pages with something stronger than a code by email if the account has it (strongest), or with any second step"`
+	ApproveDeskCodes bool   `toml:"approve_desk_codes" help:"Let a second operator approve every code that the help desk gives to a person who is locked out (always required for accounts with a role)"`
 }
 
 type emailSettings struct {
@@ -231,6 +238,10 @@ func (s *settings) completeFor(from *settingSources, serve bool) error {
 		check(err)
 	}
 	s.apps = from.apps
+	if s.webhooks, err, s.webhookSecretErrs = from.readWebhooks(); serve {
+		check(s.webhookSecretErrs)
+	}
+	check(err)
 	s.oddsOneIn, err = parseOdds(s.Odds)
 	check(err)
 	s.proxies, err = twostep.ParseProxies(s.Proxies)
@@ -441,6 +452,14 @@ func (t tlsSettings) loadCertificate() (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{pair}}, nil
 }
 
+// certificateEnds returns when the certificate ends; zero if there is none.
+func (t tlsSettings) certificateEnds() time.Time {
+	if config, err := t.loadCertificate(); err == nil && config != nil && config.Certificates[0].Leaf != nil {
+		return config.Certificates[0].Leaf.NotAfter
+	}
+	return time.Time{}
+}
+
 // checkPortIsFixed returns an error if the port is not known in advance, for commands that print a
 // URL.
 func (s *settings) checkPortIsFixed() error {
@@ -476,9 +495,11 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 		StaySignedIn: s.Session.StaySignedIn,
 		TrustDays:    s.Trust.Days, TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,
 		HelpMenu: s.Help.Menu,
+		Webhooks: s.webhooks,
 		Apps:     s.apps, GuessOddsOneIn: s.oddsOneIn, AuditDays: s.Audit.Days,
 		TrustedProxies: s.proxies, ProxySecret: s.ProxySecret, PrivateClients: s.Intranet, HSTSSubdomains: s.HSTS,
-		OperatorSecondStep: s.Operators.SecondStep, EmailSecondStep: s.Email.SecondStep, EmailPauseAfterReset: s.Email.pauseAfterReset,
+		OperatorSecondStep: s.Operators.SecondStep, ApproveDeskCodes: s.Operators.ApproveDeskCodes,
+		EmailSecondStep: s.Email.SecondStep, EmailPauseAfterReset: s.Email.pauseAfterReset,
 		SMSGateways: s.SMS.gateways, SMSPrice: s.SMS.price, SMSDailyBudget: s.SMS.budget,
 	}
 	if s.ClientMeta {
@@ -494,7 +515,17 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 		o.KeyFile = filepath.Join(s.Data, "keys")
 	}
 	if !s.isLocal() {
-		o.Senders = map[delivery.Channel]delivery.SendFunc{delivery.Email: s.smtpServer().Send}
+		var mailServer atomic.Int64 // Unix milliseconds; 0: not known
+		server := s.smtpServer()
+		server.Certificate = func(ends time.Time) { mailServer.Store(ends.UnixMilli()) }
+		o.Senders = map[delivery.Channel]delivery.SendFunc{delivery.Email: server.Send}
+		own := s.TLS.certificateEnds()
+		o.CertificateEnds = func() (time.Time, time.Time) {
+			if ends := mailServer.Load(); ends != 0 {
+				return own, time.UnixMilli(ends)
+			}
+			return own, time.Time{}
+		}
 		return o, nil
 	}
 	if o.Site == "" {

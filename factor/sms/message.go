@@ -46,6 +46,9 @@ func composeCodeMessage(ask factor.Request, code string) string {
 	return code + originBoundLine // the host name has more than 80 characters
 }
 
+// noticeWithoutURL is factor.NoticeDeskCode if the URL does not fit.
+const noticeWithoutURL factor.Notice = "deskcode without a link"
+
 // noticeMessages are the notifications to a number, by language.
 var noticeMessages = map[string]map[factor.Notice]string{
 	"en": {
@@ -53,12 +56,16 @@ var noticeMessages = map[string]map[factor.Notice]string{
 		factor.NoticeFrozen:   "Someone wants to undo a change to your {Site} account. To stop it, open Settings in a browser where you're signed in.",
 		factor.NoticeKept:     "A change to your {Site} account is kept. If you wanted to undo it, contact support.",
 		factor.NoticeUndone:   "A change to your {Site} account has been undone. Choose a new password.",
+		factor.NoticeDeskCode: "Help desk code requested for {Site}. Not you? Cancel: {URL}",
+		noticeWithoutURL:      "The help desk asked for a code for your {Site} account. Not you? Use the link in our email to cancel it.",
 	},
 	"de": {
 		factor.NoticeReplaced: "Ihre Bestätigungscodes für {Site} gehen jetzt an eine andere Nummer. Wenn Sie das nicht waren, ändern Sie Ihr Passwort.",
 		factor.NoticeFrozen:   "Jemand will eine Änderung Ihres Kontos bei {Site} rückgängig machen. In den Einstellungen können Sie das verhindern.",
 		factor.NoticeKept:     "Eine Änderung Ihres Kontos bei {Site} bleibt bestehen. Wenn Sie das nicht wollten, fragen Sie den Support.",
 		factor.NoticeUndone:   "Eine Änderung Ihres Kontos bei {Site} wurde rückgängig gemacht. Wählen Sie ein neues Passwort.",
+		factor.NoticeDeskCode: "Helpdesk-Code für {Site} angefordert. Nicht Sie? Abbrechen: {URL}",
+		noticeWithoutURL:      "Der Helpdesk hat einen Code für Ihr Konto bei {Site} angefordert. Nicht Sie? Der Link in unserer E-Mail stoppt das.",
 	},
 }
 
@@ -70,6 +77,13 @@ func composeNotice(n factor.Notice, ask factor.Request) string {
 	text, ok := texts[n]
 	if !ok {
 		text = texts[factor.NoticeUndone]
+	}
+	if strings.Contains(text, "{URL}") {
+		frame := strings.ReplaceAll(strings.ReplaceAll(text, "{Site}", ""), "{URL}", "")
+		if ask.CancelURL == "" || utf8.RuneCountInString(frame)+utf8.RuneCountInString(ask.CancelURL) > maxMessageChars {
+			text = texts[noticeWithoutURL]
+		}
+		text = strings.ReplaceAll(text, "{URL}", ask.CancelURL)
 	}
 	siteLimit := maxMessageChars - utf8.RuneCountInString(strings.ReplaceAll(text, "{Site}", ""))
 	return strings.ReplaceAll(text, "{Site}", truncateName(toGSMAlphabet(ask.Site), siteLimit))

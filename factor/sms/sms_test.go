@@ -202,7 +202,7 @@ func TestWordsOfAllLanguages(t *testing.T) {
 
 // Every notification fits one message in every language, whatever the name of the site, and has its own text.
 func TestNoticesFitOneSMS(t *testing.T) {
-	all := []factor.Notice{factor.NoticeReplaced, factor.NoticeFrozen, factor.NoticeKept, factor.NoticeUndone}
+	all := []factor.Notice{factor.NoticeReplaced, factor.NoticeFrozen, factor.NoticeKept, factor.NoticeUndone, factor.NoticeDeskCode}
 	for _, language := range []string{"en", "de", "fr"} {
 		for _, site := range []string{"Example", strings.Repeat("Ein langer Name ", 20), "日本語のサイト", "a\nb"} {
 			seen := map[string]bool{}

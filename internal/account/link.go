@@ -193,3 +193,8 @@ func (a *Accounts) findAccountLink(
 	}
 	return l, account, Frozen(account)
 }
+
+// FindDeskCodeLink returns the link that cancels a desk code. It returns ErrLink if it is not valid.
+func (a *Accounts) FindDeskCodeLink(ctx context.Context, token string) (store.EmailLink, error) {
+	return a.findLink(ctx, token, store.LinkDeskCode)
+}

@@ -27,6 +27,7 @@ type Notification struct {
 	UndoToken string    // token of the link that undoes the change; "" if there is none
 	Who       string    // the operator who made the change, with the templates that say so
 	SendUntil time.Time // when it is no longer of use; zero: after NotificationTTL
+	More      string    // more about the change, with the templates that say so
 }
 
 // NotifyOwner records the event of n and sends the notification.
@@ -44,7 +45,7 @@ func (a *Accounts) SendNotification(ctx context.Context, tx *store.DB, n Notific
 	w := i18n.ForTag(from.Language)
 	say := func(part string) string {
 		return w.Translate("mail."+n.Template+"."+part, "Site", a.Settings.Site, "URL", a.Settings.PublicURL,
-			"Token", n.UndoToken, "What", n.Detail, "Who", n.Who, "Count", n.Remaining,
+			"Token", n.UndoToken, "What", n.Detail, "More", n.More, "Who", n.Who, "Count", n.Remaining,
 			"When", w.FormatTime(now.In(a.Settings.Location)),
 			"Until", w.FormatTime(n.Until.In(a.Settings.Location)),
 			"Address", origin.DescribeAddress(from.AddressString(), from.Language),
@@ -61,4 +62,23 @@ func (a *Accounts) SendNotification(ctx context.Context, tx *store.DB, n Notific
 		n.SendUntil = now.Add(NotificationTTL)
 	}
 	return a.Enqueue(ctx, tx, m, n.SendUntil)
+}
+
+// NotifyOperators records the event of n, a change of the site that concerns no other account, and sends the notification
+// to all active operators: whoever has got hold of the session of one cannot make the change in silence.
+func (a *Accounts) NotifyOperators(ctx context.Context, tx *store.DB, by By, n Notification) error {
+	n.Event.Actor, n.Who = by.Actor, by.Who()
+	if err := a.Event(ctx, tx, n.Event, by.From); err != nil {
+		return err
+	}
+	emails, err := tx.ListOperatorEmails(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n.To = range emails {
+		if err := a.SendNotification(ctx, tx, n, by.From); err != nil {
+			return err
+		}
+	}
+	return nil
 }

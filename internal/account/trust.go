@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
 )
@@ -26,19 +28,19 @@ func (a *Accounts) EndTrust(ctx context.Context, tx *store.DB, account store.Acc
 	return tx.UpdateTrustEpoch(ctx, account.ID, keep, account.Epoch, account.Epoch+1)
 }
 
-// ValidateGroup returns an error that says what is wrong with the name of a group. Other programs define these names, so
+// ValidateGroup returns an i18n.Sentence that says what is wrong with the name of a group. Other programs define these names, so
 // any printable text is allowed, like "Domain Users" or "system:masters". Apps compare names exactly, and forward-auth
 // lists them separated by commas.
 func ValidateGroup(name string) error {
 	switch {
 	case name == "" || utf8.RuneCountInString(name) > maxGroupLength:
-		return fmt.Errorf("the group %q is not valid, want 1 to %d characters", name, maxGroupLength)
+		return i18n.NewSentence("problem.group.length", "What", strconv.Quote(name), "Limit", maxGroupLength)
 	case strings.Contains(name, ","):
-		return fmt.Errorf("the group %q has a comma, which separates groups", name)
+		return i18n.NewSentence("problem.group.comma", "What", strconv.Quote(name))
 	case strings.TrimSpace(name) != name:
-		return fmt.Errorf("the group %q starts or ends with a space", name)
+		return i18n.NewSentence("problem.group.space", "What", strconv.Quote(name))
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return fmt.Errorf("the group %q has a character that cannot be printed", name)
+		return i18n.NewSentence("problem.group.print", "What", strconv.Quote(name))
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/deskcode"
 	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/directory"
 	"twostep.example/twostep/internal/enroll"
@@ -25,6 +26,7 @@ import (
 	"twostep.example/twostep/internal/outbox"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
+	"twostep.example/twostep/internal/webhook"
 )
 
 // Handlers serves the operators' pages of one server.
@@ -34,9 +36,11 @@ type Handlers struct {
 	Challenges  *challenge.Challenges
 	Devices     *device.Devices
 	Enrollments *enroll.Enrollments
+	DeskCodes   *deskcode.DeskCodes
 	Directory   *directory.Directory
 	Grants      *grant.Grants
 	Outbox      *outbox.Outbox
+	Webhooks    *webhook.Deliverer
 	Pages       *render.Renderer
 	Health      func(context.Context) Health
 	Settings    []Setting
@@ -50,12 +54,23 @@ type Health struct {
 	Database string // its kind, like SQLite
 	Alarms   []Alarm
 	Jobs     []Job
+	// Latencies are those of the channels and then of the gateways, since the start of the server.
+	Latencies []Latency
+}
+
+// Latency is how long the last messages of a channel or gateway took.
+type Latency struct {
+	Name     string
+	Messages int
+	P50, P95 time.Duration
 }
 
 // Alarm is something that an operator should look at. Its text is that of the key admin.alarm. and Key.
 type Alarm struct {
 	Key  string
 	Time time.Time // since when; zero: not known
+	Ends bool      // Time is when it ends, like a certificate
+	Name string    // of the webhook that it is about; "": none
 }
 
 // Messages reports whether the page Messages says more.
@@ -89,7 +104,7 @@ var (
 
 // Routes returns the routes of the operators' pages.
 func (s *Handlers) Routes() []render.Route {
-	return append(s.actionRoutes(),
+	return append(slices.Concat(s.actionRoutes(), s.appRoutes(), s.deskRoutes()),
 		s.withRole("GET /admin", anyRole, s.showOverview),
 		s.withRole("GET /admin/people", anyRole, s.showPeople),
 		s.withRole("GET /admin/people.csv", exporters, s.exportPeople),
@@ -194,6 +209,8 @@ func (f frame) Links() []navLink {
 	}{
 		{"overview", "/admin", anyRole},
 		{"people", "/admin/people", anyRole},
+		{"desk", "/admin/desk-codes", helpers},
+		{"apps", "/admin/apps", exporters},
 		{"audit", "/admin/audit", anyRole},
 		{"delivery", "/admin/delivery", anyRole},
 		{"keys", "/admin/keys", exporters},

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,16 +21,28 @@ import (
 )
 
 // eventsPerPage is how many events a page shows.
-const eventsPerPage = 20
+const eventsPerPage = 15
 
 type auditPage struct {
 	frame
-	Kinds     []string
+	Kinds     []kindOption
 	Query     auditQuery
 	Events    []eventRow
 	Newest    string // the URL of the first page; "": this is it
 	Older     string // the URL of the next page; "": there is none
 	CSV, JSON string // the URLs of the exports; "": the role may not export
+}
+
+// kindOption is a kind of event to filter by.
+type kindOption struct{ Kind, Name string }
+
+// kindOptions returns all kinds, by name.
+func kindOptions(words i18n.Localizer) (list []kindOption) {
+	for _, d := range audit.Describe() {
+		list = append(list, kindOption{string(d.Kind), kindName(words, string(d.Kind))})
+	}
+	slices.SortFunc(list, func(a, b kindOption) int { return strings.Compare(a.Name, b.Name) })
+	return list
 }
 
 // auditQuery is the form of the page, as it was sent.
@@ -40,6 +53,7 @@ type auditQuery struct {
 // eventRow is an event in a list.
 type eventRow struct {
 	ID, Kind string
+	Name     string // of the kind, for people
 	Reason   string
 	At       time.Time
 	Failed   bool
@@ -157,9 +171,7 @@ func (s *Handlers) showAudit(w http.ResponseWriter, r *http.Request, who operato
 		return err
 	}
 	p := auditPage{frame: who.frame(r, "audit"), Query: q}
-	for _, d := range audit.Describe() {
-		p.Kinds = append(p.Kinds, string(d.Kind))
-	}
+	p.Kinds = kindOptions(s.Pages.Localizer(r))
 	view := newView("audit", "admin.audit.title", nil)
 	if view.Problems = wrong; len(wrong) > 0 {
 		view.Status, view.Data = http.StatusUnprocessableEntity, p
@@ -190,9 +202,18 @@ func (s *Handlers) showAudit(w http.ResponseWriter, r *http.Request, who operato
 	return s.Pages.Render(w, r, view)
 }
 
+// kindName returns the name of a kind of event for people.
+func kindName(words i18n.Localizer, kind string) string {
+	key := "event." + kind
+	if name := words.Translate(key); name != key {
+		return name
+	}
+	return kind // of a newer server on the same database
+}
+
 func newEventRow(words i18n.Localizer, e audit.Event) eventRow {
 	row := eventRow{
-		ID: e.ID.String(), Kind: string(e.Kind), Reason: e.Reason, At: e.At, Failed: e.Result == audit.Failure,
+		ID: e.ID.String(), Kind: string(e.Kind), Name: kindName(words, string(e.Kind)), Reason: e.Reason, At: e.At, Failed: e.Result == audit.Failure,
 		Count: e.Occurrences, ActorIs: "admin.actor." + e.Actor.Type,
 	}
 	if e.Account != "" {
@@ -242,7 +263,7 @@ func (s *Handlers) showEvent(w http.ResponseWriter, r *http.Request, who operato
 		p.Browser = origin.DescribeBrowser(trust.ParseBrowser(e.Browser, ""), words.Tag())
 	}
 	for _, f := range []fact{
-		{"target", e.Target}, {"client", e.Client}, {"sign_in", e.SignIn}, {"trace", e.Trace}, {"browser", e.Browser},
+		{"event", p.Kind}, {"target", e.Target}, {"client", e.Client}, {"sign_in", e.SignIn}, {"trace", e.Trace}, {"browser", e.Browser},
 		{"account", e.Account}, {"id", p.ID},
 	} {
 		if f.Value != "" {
@@ -250,14 +271,14 @@ func (s *Handlers) showEvent(w http.ResponseWriter, r *http.Request, who operato
 		}
 	}
 	view := newView("event", "", p)
-	view.TitleText = p.Kind
+	view.TitleText = p.Name
 	return s.Pages.Render(w, r, view)
 }
 
 // exportCSV streams the events of a filter as CSV, newest first.
-func (s *Handlers) exportCSV(w http.ResponseWriter, r *http.Request, _ operator) error {
+func (s *Handlers) exportCSV(w http.ResponseWriter, r *http.Request, who operator) error {
 	out := csv.NewWriter(w)
-	return s.exportEvents(w, r, "text/csv; charset=utf-8", "audit.csv", func(events []audit.Event, first bool) error {
+	return s.exportEvents(w, r, who, "text/csv; charset=utf-8", "audit.csv", func(events []audit.Event, first bool) error {
 		if first {
 			if err := out.Write(audit.CSVHeader()); err != nil {
 				return err
@@ -274,10 +295,10 @@ func (s *Handlers) exportCSV(w http.ResponseWriter, r *http.Request, _ operator)
 }
 
 // exportJSON streams the events of a filter as JSON, one per line, newest first.
-func (s *Handlers) exportJSON(w http.ResponseWriter, r *http.Request, _ operator) error {
+func (s *Handlers) exportJSON(w http.ResponseWriter, r *http.Request, who operator) error {
 	out := json.NewEncoder(w)
 	out.SetEscapeHTML(false)
-	return s.exportEvents(w, r, "application/x-ndjson", "audit.jsonl", func(events []audit.Event, _ bool) error {
+	return s.exportEvents(w, r, who, "application/x-ndjson", "audit.jsonl", func(events []audit.Event, _ bool) error {
 		for _, e := range events {
 			if err := out.Encode(e.Row()); err != nil {
 				return err
@@ -289,9 +310,10 @@ func (s *Handlers) exportJSON(w http.ResponseWriter, r *http.Request, _ operator
 
 // exportEvents streams the events of the filter in the address of a request.
 func (s *Handlers) exportEvents(
-	w http.ResponseWriter, r *http.Request, kind, file string, write func(events []audit.Event, first bool) error,
+	w http.ResponseWriter, r *http.Request, who operator, kind, file string,
+	write func(events []audit.Event, first bool) error,
 ) error {
-	_, filter, wrong, err := s.parseAudit(r)
+	q, filter, wrong, err := s.parseAudit(r)
 	if err != nil {
 		return err
 	}
@@ -299,12 +321,16 @@ func (s *Handlers) exportEvents(
 		return render.ErrInvalidForm
 	}
 	filter.Limit = exportPage
+	rows := 0
 	return s.stream(w, r, kind, file, func(ctx context.Context, first bool) (func() error, bool, error) {
 		events, err := s.Accounts.Audit().List(ctx, filter)
 		more := len(events) == exportPage
 		if more {
 			filter.Before = events[exportPage-1].ID
 		}
-		return func() error { return write(events, first) }, more, err
+		return func() error { rows += len(events); return write(events, first) }, more, err
+	}, func(ctx context.Context) error {
+		return s.Directory.RecordExport(ctx, s.by(r, who), audit.EventsExported, rows,
+			filtersOf(q.values(), "person", "address"))
 	})
 }

@@ -10,8 +10,9 @@ import (
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/outbox"
-	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/render"
+	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/webhook"
 )
 
 // maxEntries is how many messages a list shows.
@@ -24,7 +25,10 @@ type deliveryPage struct {
 	Oldest    time.Time
 	Failed    []messageRow
 	Channels  []channelRow
+	Webhooks  []webhook.State
 	Email     string // to which a test goes
+	Number    string // to which a test text message goes
+	Texts     bool   // the site sends text messages
 	MayTest   bool
 	TestState string // text key: what became of the test
 	Reload    string // the URL that shows the state again; "": it is final
@@ -72,6 +76,7 @@ func maskNumber(number string) string {
 
 func (s *Handlers) deliveryView(r *http.Request, who operator) (render.View, error) {
 	p := deliveryPage{frame: who.frame(r, "delivery"), Email: who.Account.Email, MayTest: who.may(onlyMaster)}
+	p.Texts = s.Outbox.Senders[delivery.SMS] != nil
 	waiting, err := s.Outbox.Waiting(r.Context(), maxEntries)
 	if err != nil {
 		return render.View{}, err
@@ -97,6 +102,9 @@ func (s *Handlers) deliveryView(r *http.Request, who operator) (render.View, err
 			})
 		}
 	}
+	if p.Webhooks, err = s.Webhooks.States(r.Context()); err != nil {
+		return render.View{}, err
+	}
 	if id := r.URL.Query().Get("message"); id != "" && p.MayTest {
 		state, _, err := s.Outbox.State(r.Context(), id)
 		if err == nil {
@@ -118,19 +126,33 @@ func (s *Handlers) showDelivery(w http.ResponseWriter, r *http.Request, who oper
 	return s.Pages.Render(w, r, view)
 }
 
-// handleSendTest sends a test email.
+// handleSendTest sends a test email or, if the form has a number, a test text message.
 func (s *Handlers) handleSendTest(w http.ResponseWriter, r *http.Request, who operator) error {
-	form, err := render.ParseForm(w, r, "email")
+	form, err := render.ParseForm(w, r, "email", "number")
 	if err != nil {
 		return err
 	}
-	id, err := s.Accounts.SendTest(r.Context(), form["email"], who.actor(), s.Pages.Origin(r))
-	if err == nil {
-		return redirect(w, r, "/admin/delivery?"+url.Values{"message": {id}}.Encode())
+	number, isText := form["number"]
+	if isText && s.Outbox.Senders[delivery.SMS] == nil {
+		return render.ErrInvalidForm
 	}
-	problem := render.Problem{Field: "email", Key: "problem.email"}
-	status := http.StatusUnprocessableEntity
-	if errors.Is(err, ratelimit.ErrLimited) || !errors.Is(err, account.ErrEmail) {
+	var id string
+	if isText {
+		id, err = s.Accounts.SendTestText(r.Context(), number, who.actor(), s.Pages.Origin(r), func(tx *store.DB) error {
+			return s.Challenges.SpendText(r.Context(), tx, who.Account.ID)
+		})
+	} else {
+		id, err = s.Accounts.SendTest(r.Context(), form["email"], who.actor(), s.Pages.Origin(r))
+	}
+	var problem render.Problem
+	switch {
+	case err == nil:
+		return redirect(w, r, "/admin/delivery?"+url.Values{"message": {id}}.Encode())
+	case errors.Is(err, account.ErrEmail):
+		problem = render.Problem{Field: "email", Key: "problem.email"}
+	case errors.Is(err, account.ErrNumber):
+		problem = render.Problem{Field: "number", Key: "admin.test.notnumber"}
+	default:
 		return err
 	}
 	view, err := s.deliveryView(r, who)
@@ -138,7 +160,9 @@ func (s *Handlers) handleSendTest(w http.ResponseWriter, r *http.Request, who op
 		return err
 	}
 	p := view.Data.(deliveryPage)
-	p.Email = form["email"]
-	view.Data, view.Status, view.Problems = p, status, []render.Problem{problem}
+	if p.Number = number; !isText {
+		p.Email = form["email"]
+	}
+	view.Data, view.Status, view.Problems = p, http.StatusUnprocessableEntity, []render.Problem{problem}
 	return s.Pages.Render(w, r, view)
 }

@@ -16,13 +16,16 @@ import (
 // invitationsShown is how many invitations the page shows.
 const invitationsShown = 20
 
+// maxReads is how many pages of invitations it reads for that, of exportPage each: few may be in the state.
+const maxReads = 4
+
 type invitationsPage struct {
 	frame
 	Invitations []invitationRow
 	State       string // of those in the list; "": of any
 	States      []account.InvitationState
 	Next        string // the URL of the next page; "": there is none
-	Searching   bool   // only some were read, and more may match
+	Partial     bool   // only some were read, and more may match
 }
 
 type invitationRow struct {
@@ -54,7 +57,7 @@ func (s *Handlers) showInvitations(w http.ResponseWriter, r *http.Request, who o
 		if p.State != "" {
 			v.Set("state", p.State)
 		}
-		p.Next, p.Searching = address("/admin/invitations", v), len(list) < invitationsShown
+		p.Next, p.Partial = address("/admin/invitations", v), len(list) < invitationsShown
 	}
 	for _, i := range list {
 		state := i.State(s.Pages.CurrentTime())
@@ -71,7 +74,9 @@ func (s *Handlers) showInvitations(w http.ResponseWriter, r *http.Request, who o
 
 // invitationsIn returns a page of the invitations in a state ("": in any), and the position of the next page ("": there is
 // none). It reads a limited number of invitations, and may return fewer than a page has.
-func (s *Handlers) invitationsIn(r *http.Request, state account.InvitationState) (list []account.Invitation, next string, err error) {
+func (s *Handlers) invitationsIn(
+	r *http.Request, state account.InvitationState,
+) (list []account.Invitation, next string, err error) {
 	after, _ := account.ParseInvitationCursor(r.URL.Query().Get("after")) // an invalid one starts at the newest
 	for range maxReads {
 		page, err := s.Accounts.ListInvitations(r.Context(), after, exportPage)

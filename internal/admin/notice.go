@@ -11,7 +11,8 @@ import (
 )
 
 // notices are what a page may say, beside the names of actions. The text keys begin with admin.done.
-var notices = []string{"rotated", "waits", "over", "invited", "resent", "revoked", "unsent"}
+var notices = []string{"rotated", "waits", "over", "invited", "resent", "revoked", "app-added", "app-changed", "app-rotated",
+	"app-ended", "app-removed", "desk-approved", "desk-refused", "desk-cancelled", "unsent"}
 
 const (
 	noticeTime = time.Minute      // until the page after a redirect is open

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"twostep.example/twostep/internal/audit"
@@ -20,6 +22,9 @@ type overviewPage struct {
 	Refused       int       // messages that were not sent or not delivered today, up to maxEntries
 	More          bool      // there are more
 	Health        Health
+	Delivery      []latencyRow
+	Paid          bool   // text messages have a price
+	Today, Month  string // what they have cost
 }
 
 // outcomes are the series of the chart of outcomes, in the order in which they are stacked.
@@ -93,6 +98,14 @@ func (s *Handlers) showOverview(w http.ResponseWriter, r *http.Request, who oper
 	}
 	p.Refused, p.More = min(len(failed), maxEntries), len(failed) > maxEntries
 	p.Health = s.Health(r.Context())
+	p.Delivery = latencyRows(words, p.Health.Latencies)
+	if p.Paid = s.Challenges.Texts.PricePerMessage > 0; p.Paid {
+		today, month, err := s.Challenges.TextCosts(r.Context())
+		if err != nil {
+			return err
+		}
+		p.Today, p.Month = decimal(words, today, 1000, 2), decimal(words, month, 1000, 2)
+	}
 	return s.Pages.Render(w, r, newView("overview", "admin.overview.title", p))
 }
 
@@ -136,4 +149,29 @@ func (s *Handlers) methodName(words i18n.Localizer, method string) string {
 		return words.Translate("admin.channel.email")
 	}
 	return cmp.Or(about.WordsIn(words.Tag()).Name, method)
+}
+
+// latencyRow is a line of the table of delivery times.
+type latencyRow struct {
+	Name     string
+	Messages int
+	P50, P95 string // seconds
+}
+
+func latencyRows(words i18n.Localizer, list []Latency) (rows []latencyRow) {
+	for _, l := range list {
+		name := l.Name
+		if key := "admin.channel." + strings.ToLower(name); words.Translate(key) != key {
+			name = words.Translate(key)
+		}
+		seconds := func(d time.Duration) string { return decimal(words, d.Milliseconds(), 1000, 1) + " s" }
+		rows = append(rows, latencyRow{name, l.Messages, seconds(l.P50), seconds(l.P95)})
+	}
+	return rows
+}
+
+// decimal formats n/unit with so many decimal places.
+func decimal(words i18n.Localizer, n, unit int64, places int) string {
+	text := strconv.FormatFloat(float64(n)/float64(unit), 'f', places, 64)
+	return strings.Replace(text, ".", words.Translate("admin.decimal"), 1)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"maps"
 	"math"
 	"net/http/httptest"
 	"os"
@@ -20,11 +21,13 @@ import (
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/deskcode"
 	"twostep.example/twostep/internal/directory"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/outbox"
 	"twostep.example/twostep/internal/render"
+	"twostep.example/twostep/internal/webhook"
 )
 
 var now = time.Date(2026, 11, 5, 10, 2, 11, 0, time.UTC)
@@ -66,9 +69,7 @@ func stories(lang string) map[string]render.View {
 	s, words := newTestHandlers(), i18n.ForTag(lang)
 	f := frame{Role: account.RoleOperator, Here: "overview"}
 	events := auditPage{frame: f, Older: "/admin/audit?before=1", Newest: "/admin/audit", CSV: "/admin/audit.csv", JSON: "/admin/audit.json"}
-	for _, d := range audit.Describe() {
-		events.Kinds = append(events.Kinds, string(d.Kind))
-	}
+	events.Kinds = kindOptions(words)
 	for range eventsPerPage {
 		events.Events = append(events.Events, newEventRow(words, audit.Event{
 			ID: 1 << 40, At: now, Kind: audit.EmailSecondStepChanged, Actor: audit.Actor{Type: audit.TypeOperator, ID: "B"},
@@ -80,34 +81,50 @@ func stories(lang string) map[string]render.View {
 		Failure: "<script>550 no"})
 	one := events.Events[0]
 	alarms := Health{Version: "v1", Database: "SQLite", Jobs: []Job{{Name: "expired", Runs: 3, EndedAt: now}, {Name: "clock"}}}
-	for _, key := range []string{"guessing", "proxy", "clock", "database", "mail", "sms", "waiting"} {
-		alarms.Alarms = append(alarms.Alarms, Alarm{key, now})
+	for _, key := range []string{"guessing", "proxy", "clock", "database", "mail", "sms", "waiting", "disk", "certificate",
+		"mailcertificate"} {
+		alarms.Alarms = append(alarms.Alarms, Alarm{Key: key, Time: now, Ends: strings.HasSuffix(key, "certificate")})
 	}
-	return map[string]render.View{
-		"overview":    newView("overview", "admin.overview.title", overviewPage{frame: f, Days: 1, Charts: s.exampleCharts(lang, 1), Health: alarms, Waiting: 3, Oldest: now, Refused: 20, More: true}),
+	for _, key := range []string{"webhook", "webhook_lost"} {
+		alarms.Alarms = append(alarms.Alarms, Alarm{Key: key, Time: now, Name: "<script>crm"})
+	}
+	views := map[string]render.View{
+		"overview": newView("overview", "admin.overview.title", overviewPage{frame: f, Days: 1, Charts: s.exampleCharts(lang, 1), Health: alarms, Paid: true, Today: "0.80", Month: "12.40",
+			Delivery: latencyRows(words, []Latency{{"email", 200, 300 * time.Millisecond, 4 * time.Second}, {"twilio", 3, 0, time.Minute}}), Waiting: 3, Oldest: now, Refused: 20, More: true}),
 		"overview-30": newView("overview", "admin.overview.title", overviewPage{frame: f, Days: 30, Charts: s.exampleCharts(lang, 30)}),
 		"audit":       newView("audit", "admin.audit.title", events),
 		"event": newView("event", "admin.audit.title", eventPage{frame: f, eventRow: one, Description: "A.", Browser: "Firefox",
 			Facts: []fact{{"target", "<script>"}}}),
 		"delivery": newView("delivery", "admin.delivery.title", deliveryPage{frame: f, Waiting: []messageRow{message}, Count: 1, Oldest: now,
-			Failed: []messageRow{message}, Channels: []channelRow{{"admin.channel.email", true, now, now}}, MayTest: true,
-			TestState: "admin.test.waiting", Reload: "/admin/delivery"}),
+			Failed: []messageRow{message}, Channels: []channelRow{{"admin.channel.email", true, now, now}}, MayTest: true, Texts: true, Number: "<b>x",
+			TestState: "admin.test.waiting", Reload: "/admin/delivery",
+			Webhooks: []webhook.State{{Name: "crm", Host: "https://crm.example.com"}, {Name: "<script>siem", Host: "<b>x", DeliveredAt: now,
+				FailingSince: now, Failures: 3, Failure: "<script>answered 503", Waiting: 7, Oldest: now, Lost: 2, LostAt: now, Gone: true}}}),
 		"keys": newView("keys", "admin.keys.title", keysPage{f, []grant.KeyInfo{{ID: "k", Use: grant.KeyNext}, {Use: grant.KeyRetired}}, true, now}),
 		"people": newView("people", "admin.people.title", peoplePage{frame: f, People: slices.Repeat([]personRow{{directory.Entry{ID: "BO63BHZUKWFSA7LGVCCPWHSJOE",
 			Name: "<script>Jane", Email: "jane.doe@example.com", State: directory.StateFrozen, LastSignInAt: now}, "role.helpdesk", "/admin/people/BO63BHZUKWFSA7LGVCCPWHSJOE?from=q%3Djane"}}, peoplePerPage),
-			States: []string{"active", "disabled", "frozen"}, First: "/admin/people", Next: "/admin/people?after=x", CSV: "/admin/people.csv", MayMail: true}),
+			States: peopleStates(), First: "/admin/people", Next: "/admin/people?after=x", CSV: "/admin/people.csv", MayMail: true}),
 		"person-barred": newView("person", "admin.people.title", personPage{frame: f, Barred: true, Back: "/admin/people"}),
 		"person":        newView("person", "admin.people.title", examplePerson(f)),
+		"desk": newView("desk", "admin.desk.title", deskListPage{f, slices.Repeat([]deskcode.Request{{AccountID: "A", Name: "<script>", Email: "a@example.com",
+			AskedName: "<b>x", AskedAt: now}}, 20)}),
+		"deskcode":          newView("deskcode", "admin.desk.code.title", deskPage{frame: f, ID: "A", Person: "<script>", Email: "a@example.com", State: deskcode.Valid, Mine: true, Code: "K7M2Q-X9HTB"}),
+		"deskcode-ask":      newView("deskcode", "admin.desk.open", deskPage{frame: f, ID: "A", Person: "<script>", Second: true}),
+		"deskcode-waiting":  newView("deskcode", "admin.desk.waiting.title", deskPage{frame: f, ID: "A", State: deskcode.Waiting, Request: deskcode.Request{AskedName: "<b>x", AskedAt: now}}),
+		"deskcode-mine":     newView("deskcode", "admin.desk.waiting.title", deskPage{frame: f, ID: "A", State: deskcode.Waiting, Mine: true}),
+		"deskcode-approved": newView("deskcode", "admin.desk.approved.title", deskPage{frame: f, ID: "A", State: deskcode.Approved, Mine: true}),
 		"action": newView("action", "admin.act.rename.title", actionPage{frame: f, Name: "rename", ID: "A", Email: "a@example.com", Person: "<script>", Item: "<b>x",
 			Inputs: []actionInput{{"name", "field.name", "<script>", false}, {"given_name", "field.given", "", true}, {"email", "admin.field.email", "", false}},
 			Roles:  []roleChoice{{"", "role.none", "admin.role.none", true}, {"operator", "role.operator", "admin.role.operator", false}}, Danger: true, Confirm: confirmField}),
-		"invitations": newView("invitations", "admin.invitations.title", invitationsPage{frame: f, Next: "/x", State: "pending", Searching: true, States: []account.InvitationState{"pending", "expired", "joined"}, Invitations: slices.Repeat([]invitationRow{{
+		"invitations": newView("invitations", "admin.invitations.title", invitationsPage{frame: f, Next: "/x", State: "pending", Partial: true, States: []account.InvitationState{"pending", "expired", "joined"}, Invitations: slices.Repeat([]invitationRow{{
 			Invitation: account.Invitation{Email: "jane.doe@example.com", Name: "<script>", InvitedAt: now}, State: "admin.invitation.pending", Open: true,
 			Resend: "/admin/invitations/resend?email=jane.doe%40example.com", Revoke: "/x", Groups: "staff"}}, invitationsShown)}),
 		"invite":         newView("invite", "admin.invite.title", invitePage{frame: f, Text: "<script>", Groups: true, Wrong: []lineProblem{{3, "<b>x", "problem.email"}}}),
 		"invite-preview": newView("invite", "admin.invite.title", invitePage{frame: f, Text: "<script>", Preview: []previewRow{{account.NewAccount{Email: "a@example.com", Name: "<b>x"}, true}}}),
 		"settings":       newView("settings", "admin.settings.title", settingsPage{f, sectionsOf([]Setting{{"site", "<b>x", "a:1"}, {"smtp.host", "", ""}})}),
 	}
+	maps.Copy(views, appStories(f))
+	return views
 }
 
 // examplePerson has something of everything.
@@ -126,13 +143,13 @@ func examplePerson(f frame) personPage {
 		p.Asked = append(p.Asked, decisionRow{directory.Decision{At: now, Browser: "Firefox on Windows"}, "Other network", "203.0.113.5"})
 	}
 	for range 20 {
-		p.Events = append(p.Events, eventRow{ID: "E", Kind: "session.created", Reason: "email", At: now, Failed: true})
+		p.Events = append(p.Events, eventRow{ID: "E", Kind: "session.created", Name: "Signed in", Reason: "email", At: now, Failed: true})
 	}
 	return p
 }
 
 // textKey is the key of a text that is shown instead of the text.
-var textKey = regexp.MustCompile(`\badmin\.[a-z_]+\.[a-z]+`)
+var textKey = regexp.MustCompile(`\b(admin|app)\.[a-z_]+\.[a-z]+`)
 
 // Every page is complete in both languages, prints no input as markup, has no inline style, and weighs at most 15 KB with
 // its style.
@@ -261,4 +278,21 @@ func luminance(t *testing.T, theme, name string) float64 {
 		return math.Pow((c+0.055)/1.055, 2.4)
 	}
 	return 0.2126*linear(n>>16) + 0.7152*linear(n>>8&255) + 0.0722*linear(n&255)
+}
+
+// Every kind of event has a name in every language, and no two have the same.
+func TestKindNames(t *testing.T) {
+	for _, lang := range i18n.Languages() {
+		words, seen := i18n.ForTag(lang), map[string]audit.Kind{}
+		for _, d := range audit.Describe() {
+			name := kindName(words, string(d.Kind))
+			if name == string(d.Kind) {
+				t.Errorf("%s: %s has no name", lang, d.Kind)
+			}
+			if seen[name] != "" {
+				t.Errorf("%s: %s and %s are both %q", lang, seen[name], d.Kind, name)
+			}
+			seen[name] = d.Kind
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/csv"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -19,21 +20,20 @@ import (
 const (
 	// peoplePerPage is how many accounts a page shows.
 	peoplePerPage = 25
-	// maxReads is how many pages of the directory it reads for that: few accounts of many may match.
-	maxReads = 4
+	// searchTime is how long a page goes on to search a page full of accounts, of many that few fit.
+	searchTime = 200 * time.Millisecond
 )
 
 type peoplePage struct {
 	frame
-	Query  peopleQuery
-	People []personRow
-	First  string // the URL of the first page; "": this is it
-	Next   string // the URL of the next page; "": there is none
-	// Searching means that only some of the accounts were read, and more may match.
-	Searching bool
-	CSV       string // the URL of the export; "": the role may not export
-	MayMail   bool   // may invite people
-	States    []string
+	Query   peopleQuery
+	People  []personRow
+	First   string // the URL of the first page; "": this is it
+	Next    string // the URL of the next page; "": there is none
+	Partial bool   // the search has not come to its end: Next goes on with it
+	CSV     string // the URL of the export; "": the role may not export
+	MayMail bool   // may invite people
+	States  []string
 }
 
 // peopleQuery is the form of the page, as it was sent.
@@ -46,6 +46,14 @@ type personRow struct {
 	directory.Entry
 	RoleKey string // text key; "": no role
 	URL     string
+}
+
+// peopleStates are the values of the field state. The last one is that of people who have no account yet.
+func peopleStates() []string {
+	return []string{
+		string(directory.StateActive), string(directory.StateDisabled), string(directory.StateFrozen),
+		string(directory.StateInvited),
+	}
 }
 
 // roleKey returns the text key of a role; "" if it has none.
@@ -129,7 +137,7 @@ func (s *Handlers) showPeople(w http.ResponseWriter, r *http.Request, who operat
 	if err != nil {
 		return err
 	}
-	p := peoplePage{frame: who.frame(r, "people"), Query: q, MayMail: who.may(helpers), States: []string{"active", "disabled", "frozen"}}
+	p := peoplePage{frame: who.frame(r, "people"), Query: q, MayMail: who.may(helpers), States: peopleStates()}
 	from := url.Values{}
 	here := q.values()
 	if after := r.URL.Query().Get("after"); after != "" {
@@ -139,7 +147,8 @@ func (s *Handlers) showPeople(w http.ResponseWriter, r *http.Request, who operat
 		from.Set("from", here.Encode())
 	}
 	// A page of the directory reads a limited number of accounts, and may have less than asked for.
-	for next, reads := d.After, 1; ; reads++ {
+	began := time.Now() // not the clock of the pages: durations need the monotonic clock
+	for next := d.After; ; {
 		d.After, d.Limit = next, peoplePerPage-len(p.People)
 		page, err := s.list(r.Context(), d)
 		if err != nil {
@@ -149,8 +158,8 @@ func (s *Handlers) showPeople(w http.ResponseWriter, r *http.Request, who operat
 			p.People = append(p.People, personRow{e, roleKey(e.Role), address("/admin/people/"+e.ID, from)})
 		}
 		next = page.Next
-		if next == "" || len(p.People) >= peoplePerPage || reads == maxReads {
-			p.Searching = next != "" && len(p.People) < peoplePerPage
+		p.Partial = next != "" && len(p.People) < peoplePerPage
+		if !p.Partial || time.Since(began) > searchTime {
 			if next != "" {
 				v := q.values()
 				v.Set("after", next)
@@ -176,11 +185,12 @@ func peopleHeader() []string {
 }
 
 // exportPeople streams the accounts of a filter as CSV.
-func (s *Handlers) exportPeople(w http.ResponseWriter, r *http.Request, _ operator) error {
-	_, d, err := s.parsePeople(r)
+func (s *Handlers) exportPeople(w http.ResponseWriter, r *http.Request, who operator) error {
+	q, d, err := s.parsePeople(r)
 	if err != nil {
 		return err
 	}
+	rows := 0
 	out := csv.NewWriter(w)
 	d.Limit = exportPage
 	return s.stream(w, r, "text/csv; charset=utf-8", "people.csv", func(ctx context.Context, first bool) (func() error, bool, error) {
@@ -196,11 +206,26 @@ func (s *Handlers) exportPeople(w http.ResponseWriter, r *http.Request, _ operat
 				if err := out.Write(csvPerson(e)); err != nil {
 					return err
 				}
+				rows++
 			}
 			out.Flush()
 			return out.Error()
 		}, page.Next != "", err
+	}, func(ctx context.Context) error {
+		return s.Directory.RecordExport(ctx, s.by(r, who), audit.PeopleExported, rows, filtersOf(q.values(), "q", "group"))
 	})
+}
+
+// filtersOf names the filters of an export for its event, without the values of those that people enter.
+func filtersOf(v url.Values, entered ...string) (list []string) {
+	for _, name := range slices.Sorted(maps.Keys(v)) {
+		if slices.Contains(entered, name) {
+			list = append(list, name)
+		} else {
+			list = append(list, name+"="+v.Get(name))
+		}
+	}
+	return list
 }
 
 func csvPerson(e directory.Entry) []string {

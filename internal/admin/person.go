@@ -77,6 +77,7 @@ func (s *Handlers) showPerson(w http.ResponseWriter, r *http.Request, who operat
 			p.Actions = append(p.Actions, a.name)
 		}
 	}
+	p.May["desk-code"] = who.mayGiveCode(d)
 	for _, m := range d.Methods {
 		p.Ways = append(p.Ways, methodRow{m, s.methodName(words, m.Method)})
 	}
@@ -97,7 +98,7 @@ func (s *Handlers) showPerson(w http.ResponseWriter, r *http.Request, who operat
 	}
 	for _, e := range d.Events {
 		p.Events = append(p.Events, eventRow{
-			ID: e.ID, Kind: e.Event, Reason: e.Reason, At: e.At, Failed: e.Result == "failure",
+			ID: e.ID, Kind: e.Event, Name: kindName(words, e.Event), Reason: e.Reason, At: e.At, Failed: e.Result == "failure",
 		})
 	}
 	view := newView("person", "", p)

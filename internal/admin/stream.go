@@ -17,6 +17,8 @@ const (
 	exportRetry = 10 * time.Second
 	// exportPage is how many rows an export reads at once; it needs no more memory than these.
 	exportPage = 1000
+	// recordTimeout is how long the event of an export may take.
+	recordTimeout = 5 * time.Second
 )
 
 // beginExport counts an export until end is called. It returns a *ratelimit.LimitedError if too many are being written.
@@ -29,10 +31,12 @@ func (s *Handlers) beginExport() (end func(), err error) {
 }
 
 // stream sends a file that is read page by page: next reads a page and returns what writes it, and whether more follow. An
-// error after the first page aborts the response, so that nobody takes a part for the whole.
+// error after the first page aborts the response, so that nobody takes a part for the whole. Whatever was sent, record is
+// called at the end; its error aborts the response too.
 func (s *Handlers) stream(
 	w http.ResponseWriter, r *http.Request, kind, file string,
 	next func(ctx context.Context, first bool) (write func() error, more bool, err error),
+	record func(ctx context.Context) error,
 ) error {
 	end, err := s.beginExport()
 	if err != nil {
@@ -59,11 +63,14 @@ func (s *Handlers) stream(
 		if err == nil {
 			err = write()
 		}
-		if err != nil {
+		if err == nil && more {
+			continue
+		}
+		recording, stopRecording := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+		defer stopRecording()
+		if failed := record(recording); err != nil || failed != nil {
 			panic(http.ErrAbortHandler)
 		}
-		if !more {
-			return nil
-		}
+		return nil
 	}
 }

@@ -91,6 +91,9 @@ type Event struct {
 // TrustedDevice is the Reason of a SessionCreated for which no code was required.
 const TrustedDevice = "trusted device"
 
+// DeskCode is the Reason of a SessionCreated by a code from the help desk.
+const DeskCode = "desk code"
+
 // OtherDevice is the Reason of a GrantCreated or a ConsentDenied for a device (RFC 8628), not for a browser.
 const OtherDevice = "device"
 
@@ -232,7 +235,7 @@ func (l *Log) List(ctx context.Context, f Filter) ([]Event, error) {
 	}
 	list := make([]Event, len(rows))
 	for i, row := range rows {
-		list[i] = eventOf(row)
+		list[i] = EventOf(row)
 	}
 	return list, nil
 }
@@ -246,7 +249,7 @@ func (l *Log) Get(ctx context.Context, id EventID) (Event, error) {
 	case err != nil:
 		return Event{}, fmt.Errorf("audit: get: %w", err)
 	}
-	return eventOf(row), nil
+	return EventOf(row), nil
 }
 
 func rowOf(e Event) store.AuditEvent {
@@ -257,7 +260,8 @@ func rowOf(e Event) store.AuditEvent {
 	}
 }
 
-func eventOf(row store.AuditEvent) Event {
+// EventOf returns the event of a row.
+func EventOf(row store.AuditEvent) Event {
 	return Event{
 		ID: row.ID, At: row.ID.Time(), Kind: Kind(row.Kind), Actor: Actor{row.ActorType, row.ActorID}, Account: row.Account,
 		Target: row.Target, Result: Result(row.Result), Reason: row.Reason, Client: row.Client, SignIn: row.SignIn,

@@ -15,6 +15,15 @@ const (
 	CodeRejected     Kind = "code.rejected"
 	RecoveryCodeUsed Kind = "recovery_code.used"
 
+	DeskCodeRequested Kind = "desk_code.requested"
+	DeskCodeApproved  Kind = "desk_code.approved"
+	DeskCodeRefused   Kind = "desk_code.refused"
+	DeskCodeShown     Kind = "desk_code.shown"
+	DeskCodeUsed      Kind = "desk_code.used"
+	DeskCodeRejected  Kind = "desk_code.rejected"
+	DeskCodeCancelled Kind = "desk_code.cancelled"
+	DeskCodeExpired   Kind = "desk_code.expired"
+
 	SessionCreated  Kind = "session.created"
 	SessionUpgraded Kind = "session.upgraded"
 	SessionEnded    Kind = "session.ended"
@@ -46,6 +55,8 @@ const (
 	RoleChanged     Kind = "account.role_changed"
 	AccountDeleted  Kind = "account.deleted"
 	AccountExported Kind = "account.exported"
+	PeopleExported  Kind = "people.exported"
+	EventsExported  Kind = "events.exported"
 
 	InvitationRevoked   Kind = "invitation.revoked"
 	EmailChangeProposed Kind = "email.change_proposed"
@@ -77,6 +88,9 @@ const (
 
 	SigningKeyCreated Kind = "signing_key.created"
 	DeliveryTested    Kind = "delivery.tested"
+	WebhookTested     Kind = "webhook.tested"
+	WebhookReplayed   Kind = "webhook.replayed"
+	WebhookFailed     Kind = "webhook.failed"
 	BackupRestored    Kind = "backup.restored"
 	EventsOmitted     Kind = "events.omitted"
 )
@@ -100,6 +114,14 @@ func Describe() []Description {
 		{PasswordResetRequested, "a link to choose a new password was requested", true},
 		{CodeRejected, "a wrong, used or expired verification code was entered", true},
 		{RecoveryCodeUsed, "a recovery code was used as the second step", false},
+		{DeskCodeRequested, "an operator requested a desk code for a person who is locked out", false},
+		{DeskCodeApproved, "a second operator approved a desk code", false},
+		{DeskCodeRefused, "a second operator refused a desk code", false},
+		{DeskCodeShown, "a desk code was shown to the operator who requested it", false},
+		{DeskCodeUsed, "a desk code was used in place of the second step", false},
+		{DeskCodeRejected, "a wrong, used or expired desk code was entered", true},
+		{DeskCodeCancelled, "a desk code was cancelled by the person or an operator, or replaced by another one", false},
+		{DeskCodeExpired, "a desk code expired before it was used", false},
 		{SessionCreated, "a person signed in", false},
 		{SessionUpgraded, "a signed-in person proved more than before", false},
 		{SessionEnded, "a session was ended", false},
@@ -128,6 +150,8 @@ func Describe() []Description {
 		{GroupsChanged, "the groups of an account were replaced", false},
 		{RoleChanged, "the role of an account on the operators' pages was changed", false},
 		{AccountExported, "all data of an account was exported", false},
+		{PeopleExported, "an operator or auditor downloaded a list of people", false},
+		{EventsExported, "an operator or auditor downloaded security events", false},
 		{AccountDeleted, "an account was deleted", false},
 		{GuessingReported, "the owner got an email: someone with the password enters wrong codes", false},
 		{GuessBudgetExhausted, "new devices of an account need a longer code from now on", false},
@@ -152,6 +176,9 @@ func Describe() []Description {
 		{TokenReused, "a refresh token was used twice, so its grant was ended", false},
 		{SigningKeyCreated, "a new signing key was created", false},
 		{DeliveryTested, "an operator sent a test message", false},
+		{WebhookTested, "an operator sent a test event to a webhook", false},
+		{WebhookReplayed, "an operator let events be sent to a webhook again", false},
+		{WebhookFailed, "events to a webhook are given up, or its receiver wants no more (410 Gone)", false},
 		{BackupRestored, "everything valid before was made invalid after a restore", false},
 		{EventsOmitted, "more of the same in this hour are counted here, and not recorded one by one", false},
 	}

@@ -3,6 +3,8 @@ package challenge
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"time"
 
 	"twostep.example/twostep/delivery"
@@ -18,13 +20,38 @@ type TextBudget struct {
 	PerDay          int64 // limit for all messages of a day (UTC); 0: no limit
 }
 
+// textBudgetWindow is the window of a TextBudget.
+const textBudgetWindow = 24 * time.Hour
+
+// TextCosts returns what the text messages of today and of this month (UTC) have cost, in the unit of TextBudget.
+func (c *Challenges) TextCosts(ctx context.Context) (today, month int64, err error) {
+	now := c.Now().UTC()
+	first := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
+	windows, err := c.Store.ListCounterWindows(ctx,
+		store.Counter{Kind: store.TextBudget, Window: textBudgetWindow.Milliseconds()}, first)
+	if err != nil {
+		return 0, 0, fmt.Errorf("challenge: text costs: %w", err)
+	}
+	for _, w := range windows {
+		if month += w.Used; w.EndsAt.After(now) {
+			today += w.Used
+		}
+	}
+	return today, month, nil
+}
+
 // textsPerParty is how many text messages of the budget an account has at least, if a tenth of it is less.
 const textsPerParty = 3
 
 // quotas returns the quotas of one message.
 func (t TextBudget) quotas(who ratelimit.Standing, account string) []ratelimit.Quota {
+	if t.PerDay == 0 && t.PricePerMessage > 0 { // counted for the operators
+		return []ratelimit.Quota{{
+			Kind: store.TextBudget, Window: textBudgetWindow, Amount: t.PricePerMessage, Limit: math.MaxInt64,
+		}}
+	}
 	shared := ratelimit.Shared{
-		Kind: "text_budget", Window: 24 * time.Hour, Limit: t.PerDay,
+		Kind: store.TextBudget, Window: textBudgetWindow, Limit: t.PerDay,
 		PartyLimit: max(t.PerDay/10, textsPerParty*t.PricePerMessage),
 	}
 	return shared.For(who, account, t.PricePerMessage)

@@ -105,12 +105,11 @@ func (c Client) validateClaims() error {
 		}
 		switch {
 		case !slices.Contains(personClaims, from):
-			return c.validationError("map_claims", "%q is no claim about a person, want one of %s", from,
-				strings.Join(personClaims, ", "))
+			return c.validationError("map_claims", "claim.person", "What", quote(from),
+				"List", strings.Join(personClaims, ", "))
 		case slices.Contains(chosenClaims, from) && !slices.Contains(chosenTargets, c.ClaimNames[from]):
-			return c.validationError("map_claims", "%s cannot be mapped to %q, because people choose their %[1]s, and the "+
-				"app could take it for something else: want one of %[3]s", from, c.ClaimNames[from],
-				strings.Join(chosenTargets, ", "))
+			return c.validationError("map_claims", "claim.chosen", "From", from, "What", quote(c.ClaimNames[from]),
+				"List", strings.Join(chosenTargets, ", "))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.StaticClaims)) {
@@ -118,19 +117,19 @@ func (c Client) validateClaims() error {
 			return err
 		}
 		if value := c.StaticClaims[name]; value == "" || !isPrintable(value, 256) {
-			return c.validationError("claims", "the value of the claim %q must have 1 to 256 printable characters", name)
+			return c.validationError("claims", "claim.value", "What", quote(name))
 		}
 	}
 	names := c.claimNames()
 	for i, name := range names {
 		if i > 0 && names[i-1] == name {
-			return c.validationError("map_claims", "two claims have the name %q", name)
+			return c.validationError("map_claims", "claim.twice", "What", quote(name))
 		}
 	}
 	for _, name := range c.IDTokenClaims {
 		if name != "sub" && !slices.Contains(names, name) {
-			return c.validationError("id_token_claims", "the app gets no claim %q, want some of %s", name,
-				strings.Join(names, ", "))
+			return c.validationError("id_token_claims", "claim.none", "What", quote(name),
+				"List", strings.Join(names, ", "))
 		}
 	}
 	return c.validateGroupNames()
@@ -141,11 +140,11 @@ func (c Client) validateClaimName(key, name string) error {
 	wrong := func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"\`, r) }
 	switch {
 	case name == "" || len(name) > 128 || strings.ContainsFunc(name, wrong):
-		return c.validationError(key, "the claim name %q must have 1 to 128 letters, digits and punctuation marks", name)
+		return c.validationError(key, "claim.name", "What", quote(name))
 	case slices.Contains(protocolClaims, name):
-		return c.validationError(key, "the claim name %q is reserved: tokens use it themselves", name)
+		return c.validationError(key, "claim.reserved", "What", quote(name))
 	case slices.Contains(personClaims, name):
-		return c.validationError(key, "the claim name %q is taken: it is about the person", name)
+		return c.validationError(key, "claim.taken", "What", quote(name))
 	}
 	return nil
 }
@@ -154,7 +153,7 @@ func (c Client) validateGroupNames() error {
 	for _, from := range slices.Sorted(maps.Keys(c.GroupNames)) {
 		for _, group := range []string{from, c.GroupNames[from]} {
 			if err := account.ValidateGroup(group); err != nil {
-				return c.validationError("map_groups", "%v", err)
+				return c.validationError("map_groups", "group", "Why", err)
 			}
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"crypto/rsa"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -22,6 +21,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/session"
 )
@@ -88,6 +88,8 @@ type Client struct {
 	// DeviceGrant allows the device authorization grant (RFC 8628): people sign in devices that have no browser.
 	// Somebody can send a code to a person and so get their access, if the person allows it.
 	DeviceGrant bool `json:"device_grant,omitempty"`
+	// SelfRegistered says that the client registered itself, with a registration token (RFC 7591).
+	SelfRegistered bool `json:"self_registered,omitempty"`
 }
 
 // Values of Client.PKCE. Public clients always need a code_challenge.
@@ -179,60 +181,73 @@ var (
 type ValidationError struct {
 	ClientID string
 	Field    string // the JSON name of the field
-	Message  string // never contains a secret
+	Message  string // in English; never contains a secret
+
+	sentence i18n.Sentence // Message in every language, if it has a key
 }
 
 func (e *ValidationError) Error() string { return fmt.Sprintf("app %q: %s", e.ClientID, e.Message) }
 
-func (c Client) validationError(key, format string, args ...any) error {
-	return &ValidationError{ClientID: c.ID, Field: key, Message: fmt.Sprintf(format, args...)}
+// Translate returns Message in the language of w.
+func (e *ValidationError) Translate(w i18n.Localizer) string {
+	if e.sentence.Key == "" {
+		return e.Message
+	}
+	return e.sentence.Translate(w)
 }
+
+// validationError returns a *ValidationError with the text app.wrong. and key. A nested error that is an i18n.Sentence is
+// translated with it.
+func (c Client) validationError(field, key string, pairs ...any) error {
+	return c.wrong(field, wrong(key, pairs...))
+}
+
+func (c Client) wrong(field string, s i18n.Sentence) error {
+	return &ValidationError{ClientID: c.ID, Field: field, Message: s.Error(), sentence: s}
+}
+
+// wrong returns the text app.wrong. and key.
+func wrong(key string, pairs ...any) i18n.Sentence {
+	return i18n.NewSentence("app.wrong."+key, pairs...)
+}
+
+// quote quotes what an operator has typed, for a text.
+func quote(text string) string { return strconv.Quote(text) }
 
 // Validate checks a registration. It returns a *ValidationError for the first problem it finds.
 func (c Client) Validate() error {
 	switch {
 	case !clientIDPattern.MatchString(c.ID):
-		return c.validationError("id",
-			"the ID must have 1 to 64 lower-case letters, digits, dots, dashes and underscores, "+
-				"and start with a letter or digit, like grafana")
+		return c.validationError("id", "id")
 	case !isPrintable(c.Name, 64):
-		return c.validationError("name",
-			"the name must have at most 64 characters, all of them printable")
+		return c.validationError("name", "name")
 	case len(c.RedirectURIs) == 0 && len(c.Hosts) == 0 && !c.DeviceGrant && c.IsPublic():
-		return c.validationError("redirects",
-			"it needs a redirect URL, a host, the device grant or a secret")
+		return c.validationError("redirects", "nothing")
 	case !slices.Contains([]string{string(jose.RS256), string(jose.ES256), string(jose.EdDSA)}, c.SigningAlg()):
-		return c.validationError("algorithm", "the algorithm is %q, want RS256, ES256 or EdDSA", c.IDTokenAlg)
+		return c.validationError("algorithm", "algorithm", "What", quote(c.IDTokenAlg))
 	case !slices.Contains([]string{"", PKCEAuto, PKCERequired, PKCEOff}, c.PKCE):
-		return c.validationError("pkce", "pkce is %q, want auto, required or off", c.PKCE)
+		return c.validationError("pkce", "pkce", "What", quote(c.PKCE))
 	case c.PKCE != "" && c.PKCE != PKCERequired && c.IsPublic():
-		return c.validationError("pkce", "pkce = %q needs a secret, because only PKCE protects the authorization code "+
-			"of a public app", c.PKCE)
+		return c.validationError("pkce", "pkce.public", "What", quote(c.PKCE))
 	case c.RequiredACR != "" && c.RequiredLevel() == session.LevelNone:
-		return c.validationError("acr", "the acr is %q, want one of %s",
-			c.RequiredACR, strings.Join(session.ACRs(), ", "))
+		return c.validationError("acr", "acr", "What", quote(c.RequiredACR), "List", strings.Join(session.ACRs(), ", "))
 	case c.CanIntrospect && c.IsPublic():
-		return c.validationError("introspects",
-			"an app that introspects tokens must authenticate: give it a secret or keys")
+		return c.validationError("introspects", "introspects")
 	case !slices.Contains([]string{"", HeaderUTF8, HeaderPercent, HeaderRFC2047}, c.HeaderEncoding):
-		return c.validationError("header_encoding", "header_encoding is %q, want utf-8, percent or rfc2047",
-			c.HeaderEncoding)
+		return c.validationError("header_encoding", "encoding", "What", quote(c.HeaderEncoding))
 	case c.MaxAge < 0:
-		return c.validationError("max_age", "max_age is negative, want a number of seconds")
+		return c.validationError("max_age", "maxage")
 	}
 	if err := c.validateLifetimes(); err != nil {
 		return err
 	}
 	for _, hash := range c.SecretHashes { // a wrong one may be the secret itself: never quote it
 		if !secretHashPattern.MatchString(hash) {
-			return c.validationError("secrets",
-				"one of the secrets is not a hash, want the SHA-256 hash of the secret in 64 lower-case "+
-					"hexadecimal digits. If it is the secret itself, stop using it: twostep app secret prints a "+
-					"new secret and its hash")
+			return c.validationError("secrets", "secrets")
 		}
 	}
 	if _, err := c.JWKS(); err != nil {
-		return c.validationError("keys", "the keys: %v", err)
+		return c.validationError("keys", "keys", "Why", err)
 	}
 	if err := cmp.Or(c.validateResponseTypes(), c.validateClaims()); err != nil {
 		return err
@@ -243,41 +258,41 @@ func (c Client) Validate() error {
 func (c Client) validateURIs() error {
 	for _, scheme := range c.AllowedSchemes {
 		if !schemePattern.MatchString(scheme) || slices.Contains(browserSchemes, scheme) {
-			return c.validationError("schemes", "the scheme %q cannot be allowed, want one of an app, like vscode", scheme)
+			return c.validationError("schemes", "scheme", "What", quote(scheme))
 		}
 	}
 	for _, address := range c.RedirectURIs {
 		if err := c.validateRedirectURI(address); err != nil {
-			return c.validationError("redirects", "the redirect URL %q %v", address, err)
+			return c.validationError("redirects", "redirect", "What", quote(address), "Why", err)
 		}
 	}
 	for _, address := range c.PostLogoutRedirectURIs {
 		if err := c.validateRedirectURI(address); err != nil {
-			return c.validationError("signed_out", "the URL after signing out %q %v", address, err)
+			return c.validationError("signed_out", "signedout", "What", quote(address), "Why", err)
 		}
 	}
 	if c.BackChannelLogoutURI != "" {
 		err := ValidateRedirectURI(c.BackChannelLogoutURI)
 		if err == nil && !strings.HasPrefix(c.BackChannelLogoutURI, "http") {
-			err = errors.New("is of an app on a phone, which a server cannot call: it must start with https://")
+			err = wrong("url.phone")
 		}
 		if err != nil {
-			return c.validationError("back_channel", "the back-channel URL %q %v", c.BackChannelLogoutURI, err)
+			return c.validationError("back_channel", "backchannel", "What", quote(c.BackChannelLogoutURI), "Why", err)
 		}
 	}
 	for _, host := range c.Hosts {
 		if err := validateHost(host); err != nil {
-			return c.validationError("hosts", "the host %q %v", host, err)
+			return c.validationError("hosts", "host", "What", quote(host), "Why", err)
 		}
 	}
 	for _, entry := range c.PublicPaths {
 		if err := c.validatePublicPath(entry); err != nil {
-			return c.validationError("public_paths", "the public path %q %v", entry, err)
+			return c.validationError("public_paths", "path", "What", quote(entry), "Why", err)
 		}
 	}
 	for _, group := range c.RequiredGroups {
 		if err := account.ValidateGroup(group); err != nil {
-			return c.validationError("groups", "%v", err)
+			return c.validationError("groups", "group", "Why", err)
 		}
 	}
 	return nil
@@ -287,11 +302,11 @@ func (c Client) validateURIs() error {
 // unclear whose rules apply. It returns a *ValidationError about a.
 func (c Client) CheckConflict(other Client) error {
 	if c.ID == other.ID {
-		return c.validationError("id", "another app has this ID")
+		return c.validationError("id", "id.taken")
 	}
 	for _, host := range c.Hosts {
 		if slices.Contains(other.Hosts, host) {
-			return c.validationError("hosts", "the host %q already belongs to the app %q", host, other.ID)
+			return c.validationError("hosts", "host.taken", "What", quote(host), "App", quote(other.ID))
 		}
 	}
 	return nil
@@ -305,14 +320,14 @@ func (c Client) JWKS() (set jose.JSONWebKeySet, err error) {
 	}
 	// The error of json.Unmarshal is dropped: it may quote a private key.
 	if err := json.Unmarshal(c.JWKSet, &set); err != nil || len(set.Keys) == 0 {
-		return jose.JSONWebKeySet{}, errors.New(`no JWK set, want {"keys": […]} with at least one key`)
+		return jose.JSONWebKeySet{}, wrong("keys.none")
 	}
 	for _, key := range set.Keys {
 		if !key.Valid() || !key.IsPublic() {
-			return set, errors.New("want complete public keys only; the private keys stay with the app")
+			return set, wrong("keys.private")
 		}
 		if r, ok := key.Key.(*rsa.PublicKey); ok && r.N.BitLen() < 2048 {
-			return set, fmt.Errorf("an RSA key of %d bits is too weak: use 2048 or more", r.N.BitLen())
+			return set, wrong("keys.weak", "Bits", r.N.BitLen())
 		}
 	}
 	return set, nil
@@ -323,17 +338,17 @@ func validateHost(host string) error {
 	_, port, _ := strings.Cut(host, ":")
 	switch {
 	case strings.Contains(host, "://"):
-		return errors.New("is a URL, want only the host, like wiki.example.com")
+		return wrong("host.url")
 	case strings.Contains(host, "*"):
-		return errors.New("has a wildcard: name each host")
+		return wrong("host.wildcard")
 	case strings.Contains(host, "/"):
-		return errors.New("has a path, want only the host, like wiki.example.com")
+		return wrong("host.path")
 	case strings.ToLower(host) != host:
-		return errors.New("has capital letters, want lower case")
+		return wrong("host.case")
 	case port == "443" || port == "80":
-		return errors.New("has the default port, which browsers leave out: remove it")
+		return wrong("host.port")
 	case !hostPattern.MatchString(host) || strings.Contains(host, "..") || port != "" && !validPort(port):
-		return errors.New("is not a host name, want one like wiki.example.com or wiki.example.com:8443")
+		return wrong("host.name")
 	}
 	return nil
 }
@@ -347,30 +362,29 @@ func (c Client) validateRedirectURI(address string) error {
 	u, err := url.Parse(address)
 	switch {
 	case strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
-		return errors.New("has a space or a character outside ASCII: write it as %… in a path, or as xn--… in a host")
+		return wrong("url.character")
 	case strings.Contains(address, `\`):
-		return errors.New("has a backslash, which browsers treat as a slash")
+		return wrong("url.backslash")
 	case strings.Contains(address, "*"):
-		return errors.New("has a wildcard: list each URL, or codes could be sent to a URL you don't control")
+		return wrong("url.wildcard")
 	case strings.Contains(address, "#"):
-		return errors.New("has a fragment (#…), which redirect URLs can't have: remove it")
+		return wrong("url.fragment")
 	case err != nil:
-		return errors.New("is not a URL, want one like https://app.example.com/callback")
+		return wrong("url.none")
 	case u.Scheme == "" || u.Opaque != "" && strings.Trim(u.Opaque[:1], "0123456789") == "": // localhost:3000
-		return errors.New("has no scheme: write the whole URL, with https:// at the start")
+		return wrong("url.noscheme")
 	case !strings.HasPrefix(address, u.Scheme):
-		return errors.New("has capital letters before the colon, want lower case")
+		return wrong("url.case")
 	case u.User != nil:
-		return errors.New("has a user name (…@), which can make one host look like another")
+		return wrong("url.user")
 	case u.Scheme == "https" || u.Scheme == "http":
 		return c.validateWebURI(u)
 	case !strings.Contains(u.Scheme, ".") && !slices.Contains(c.AllowedSchemes, u.Scheme):
-		return fmt.Errorf("has the scheme %s: use https, or for an app on a phone a reversed domain name, "+
-			"like com.example.app. If the app has no other, allow the scheme (--allow-scheme %[1]s)", u.Scheme)
+		return wrong("url.scheme", "Scheme", u.Scheme)
 	case u.Opaque != "" || u.Path == "" && u.Host == "":
-		return fmt.Errorf("has no slash after %s:, want one like com.example.app:/callback", u.Scheme)
+		return wrong("url.slash", "Scheme", u.Scheme)
 	case u.Host != "" && !hostnamePattern.MatchString(u.Host):
-		return errors.New("has an invalid host, want one like com.example.app:/callback")
+		return wrong("url.host")
 	}
 	return nil // a private-use URI scheme (RFC 8252 7.1)
 }
@@ -381,16 +395,15 @@ func (c Client) validateWebURI(u *url.URL) error {
 	segments := strings.Split(u.Path, "/")
 	switch {
 	case u.Hostname() == "":
-		return errors.New("has no host, want one like https://app.example.com/callback")
+		return wrong("url.nohost")
 	case !named && net.ParseIP(u.Hostname()) == nil:
-		return fmt.Errorf("has the host %s, which is neither a name nor an IP address", u.Hostname())
+		return wrong("url.badhost", "Host", u.Hostname())
 	case u.Port() != "" && !validPort(u.Port()) || strings.HasSuffix(u.Host, ":"):
-		return errors.New("has an invalid port, want 1 to 65535")
+		return wrong("url.port")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()) && !(c.InsecureHTTP && isPrivateHost(u.Hostname())):
-		return errors.New("is http, which anybody on the network can read and change: use https. Without it, in your own " +
-			"network only, allow http (--insecure-http)")
+		return wrong("url.http")
 	case slices.Contains(segments, ".") || slices.Contains(segments, ".."):
-		return errors.New("has . or .. in its path, which browsers resolve: write the final path")
+		return wrong("url.dots")
 	}
 	return nil
 }

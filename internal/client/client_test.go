@@ -425,24 +425,25 @@ func TestClientIDsAndHostsAreUniqueAndStaticClientsFixed(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	host := func(id, host string) client.Client { return client.Client{ID: id, Hosts: []string{host}} }
-	g := client.Clients{Store: db, Now: time.Now, Accounts: &account.Accounts{Store: db, Now: time.Now}, Static: []client.Client{host("wiki", "wiki.example.com")}}
+	by := account.By{}
+	g := client.Clients{Store: db, Now: time.Now, Accounts: &account.Accounts{Store: db, Now: time.Now, NotifyOutbox: func() {}}, Static: []client.Client{host("wiki", "wiki.example.com")}}
 	var flaw *client.ValidationError
 	for _, row := range []struct {
 		what string
 		err  error
 		good bool
 	}{
-		{"an app of the settings is added", g.Create(t.Context(), host("wiki", "other.example.com")), false},
-		{"a host is added twice", g.Create(t.Context(), host("thief", "wiki.example.com")), false},
-		{"a new app", g.Create(t.Context(), host("news", "news.example.com")), true},
-		{"it is added again", g.Create(t.Context(), host("news", "news.example.com")), false},
-		{"it is changed", g.Update(t.Context(), host("news", "paper.example.com")), true},
-		{"it takes a host", g.Update(t.Context(), host("news", "wiki.example.com")), false},
-		{"one that is not there is changed", g.Update(t.Context(), host("none", "none.example.com")), false},
-		{"one of the settings is changed", g.Update(t.Context(), host("wiki", "wiki.example.com")), false},
-		{"one of the settings is removed", g.Delete(t.Context(), "wiki"), false},
-		{"it is removed", g.Delete(t.Context(), "news"), true},
-		{"it is removed again", g.Delete(t.Context(), "news"), false},
+		{"an app of the settings is added", g.Create(t.Context(), by, host("wiki", "other.example.com")), false},
+		{"a host is added twice", g.Create(t.Context(), by, host("thief", "wiki.example.com")), false},
+		{"a new app", g.Create(t.Context(), by, host("news", "news.example.com")), true},
+		{"it is added again", g.Create(t.Context(), by, host("news", "news.example.com")), false},
+		{"it is changed", g.Update(t.Context(), by, host("news", "paper.example.com"), ""), true},
+		{"it takes a host", g.Update(t.Context(), by, host("news", "wiki.example.com"), ""), false},
+		{"one that is not there is changed", g.Update(t.Context(), by, host("none", "none.example.com"), ""), false},
+		{"one of the settings is changed", g.Update(t.Context(), by, host("wiki", "wiki.example.com"), ""), false},
+		{"one of the settings is removed", g.Delete(t.Context(), by, "wiki"), false},
+		{"it is removed", g.Delete(t.Context(), by, "news"), true},
+		{"it is removed again", g.Delete(t.Context(), by, "news"), false},
 	} {
 		known := errors.Is(row.err, client.ErrExists) || errors.Is(row.err, client.ErrReadOnly) || errors.Is(row.err, client.ErrNotFound) || errors.As(row.err, &flaw)
 		if (row.err == nil) != row.good || row.err != nil && !known {

@@ -1,18 +1,22 @@
 package client
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
-	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/store"
 )
 
@@ -34,6 +38,7 @@ type Clients struct {
 	last   atomic.Pointer[[]Client] // cached, to be read without mu
 
 	rejections rejections
+	uses       uses
 }
 
 // ErrNotFound is returned if there is no client with the id.
@@ -195,7 +200,7 @@ func (c *Clients) LastKnown(ctx context.Context) []Client {
 func (c *Clients) withStatic(stored []Client) []Client {
 	list := slices.Clone(c.Static)
 	for _, one := range stored {
-		if !c.isStatic(one.ID) {
+		if !c.IsStatic(one.ID) {
 			list = append(list, one)
 		}
 	}
@@ -208,7 +213,8 @@ var ErrExists = errors.New("client: an app with this id exists")
 // ErrReadOnly is returned for a client of the settings, which cannot be changed here.
 var ErrReadOnly = errors.New("client: the app is defined in the settings")
 
-func (c *Clients) isStatic(id string) bool {
+// IsStatic reports whether the client with the id is one of the settings.
+func (c *Clients) IsStatic(id string) bool {
 	return slices.ContainsFunc(c.Static, func(cl Client) bool { return cl.ID == id })
 }
 
@@ -231,7 +237,10 @@ func (c *Clients) validate(ctx context.Context, cl Client) error {
 
 // Create adds a client. It returns ErrExists if the id is in use, and a *ValidationError if the registration is
 // invalid.
-func (c *Clients) Create(ctx context.Context, cl Client) error {
+func (c *Clients) Create(ctx context.Context, by account.By, cl Client) error {
+	if err := cl.Validate(); err != nil {
+		return err
+	}
 	switch _, err := c.Get(ctx, cl.ID); {
 	case err == nil:
 		return ErrExists
@@ -243,7 +252,8 @@ func (c *Clients) Create(ctx context.Context, cl Client) error {
 	}
 	body, err := json.Marshal(cl)
 	if err == nil {
-		err = c.alter(ctx, audit.ClientCreated, cl.ID, func(tx *store.DB) error {
+		n := notification(audit.ClientCreated, "operator.app.added", cl)
+		err = c.alter(ctx, by, n, func(tx *store.DB, _ *account.Notification) error {
 			return tx.CreateClient(ctx, store.Client{ID: cl.ID, Registration: string(body), CreatedAt: c.Now()})
 		})
 	}
@@ -253,68 +263,193 @@ func (c *Clients) Create(ctx context.Context, cl Client) error {
 	return err
 }
 
-// alter runs f and records an audit event of the operator in the same transaction.
-func (c *Clients) alter(ctx context.Context, kind audit.Kind, id string, f func(*store.DB) error) error {
-	return c.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := f(tx); err != nil {
+// notification returns the notification of operators that a client was changed.
+func notification(kind audit.Kind, template string, cl Client) account.Notification {
+	return account.Notification{
+		Event:    audit.Event{Kind: kind, Target: audit.Target("client", cl.ID), Client: cl.ID},
+		Template: template, Detail: cl.fullName(),
+	}
+}
+
+// fullName returns the name with the id. Of an app that registered itself it is the id: it chose the name.
+func (c Client) fullName() string {
+	if c.Name == "" || c.Name == c.ID || c.SelfRegistered {
+		return c.ID
+	}
+	return c.Name + " (" + c.ID + ")"
+}
+
+// alter runs f, records the event of n and notifies the operators, in one transaction.
+func (c *Clients) alter(ctx context.Context, by account.By, n account.Notification,
+	f func(*store.DB, *account.Notification) error) error {
+	err := c.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := f(tx, &n); err != nil {
 			return err
 		}
-		e := audit.Event{Kind: kind, Actor: c.Accounts.OperatorActor(), Target: audit.Target("client", id), Client: id}
-		return c.Accounts.Event(ctx, tx, e, origin.Origin{})
+		return c.Accounts.NotifyOperators(ctx, tx, by, n)
 	})
+	if err == nil {
+		c.Accounts.NotifyOutbox()
+	}
+	return err
 }
 
-// Update replaces the registration of a client. It returns ErrNotFound if there is none with the id,
-// ErrReadOnly if it is one of the settings, and a *ValidationError if the registration is invalid.
-func (c *Clients) Update(ctx context.Context, cl Client) error {
-	return c.change(ctx, audit.ClientUpdated, cl)
+// ErrChanged is returned if somebody else has changed the client in the meantime.
+var ErrChanged = errors.New("client: the app was changed in the meantime")
+
+// Version identifies a state of the registration, so that nobody overwrites what somebody else has changed.
+func (c Client) Version() string {
+	body, err := json.Marshal(c)
+	if err != nil {
+		return "" // the keys are no JSON, so it was never stored
+	}
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:8])
 }
 
-// RotateSecret gives a client a new secret. If keep is true, the newest of the old ones stays valid. It returns
-// ErrNotFound if there is no such client, and ErrReadOnly if it is one of the settings.
-func (c *Clients) RotateSecret(ctx context.Context, id string, keep bool) (secret string, err error) {
-	cl, err := c.Get(ctx, id)
+// Update replaces the registration of a client. It does nothing if the client has this registration already. was is the version that is replaced, "" for any. It returns ErrNotFound
+// if there is no client with the id, ErrChanged if it has another version, ErrReadOnly if it is one of the settings, and a
+// *ValidationError if the registration is invalid.
+func (c *Clients) Update(ctx context.Context, by account.By, cl Client, was string) error {
+	return c.change(ctx, by, notification(audit.ClientUpdated, "operator.app.changed", cl), cl, was)
+}
+
+// RotateSecret gives a client a new secret. If keep is true, the newest of the old ones stays valid. was is the version
+// that is changed, "" for any. It returns ErrNotFound, ErrChanged, ErrReadOnly if the client is one of the settings, and
+// ErrNoSecret if it has none.
+func (c *Clients) RotateSecret(ctx context.Context, by account.By, id string, keep bool, was string) (string, error) {
+	cl, err := c.withSecret(ctx, id)
 	if err != nil {
 		return "", err
 	}
 	secret, hash := NewSecret()
-	previous := cl.SecretHashes
+	previous, version := cl.SecretHashes, cl.Version()
 	cl.SecretHashes = []string{hash}
-	if keep && len(previous) > 0 {
+	if keep {
 		cl.SecretHashes = append(cl.SecretHashes, previous[0])
 	}
-	if err := c.change(ctx, audit.ClientSecretRotated, cl); err != nil {
+	n := notification(audit.ClientSecretRotated, "operator.app.secret", cl)
+	if err := c.change(ctx, by, n, cl, cmp.Or(was, version)); err != nil {
 		return "", err
 	}
 	return secret, nil
 }
 
-func (c *Clients) change(ctx context.Context, kind audit.Kind, cl Client) error {
-	if c.isStatic(cl.ID) {
+// EndOldSecrets ends all secrets of a client but the newest. was is the version that is changed, "" for any. It returns
+// the errors of RotateSecret.
+func (c *Clients) EndOldSecrets(ctx context.Context, by account.By, id, was string) error {
+	cl, err := c.withSecret(ctx, id)
+	if err != nil {
+		return err
+	}
+	version := cl.Version()
+	cl.SecretHashes = cl.SecretHashes[:1]
+	return c.change(ctx, by, notification(audit.ClientUpdated, "operator.app.changed", cl), cl, cmp.Or(was, version))
+}
+
+// ErrNoSecret is returned if a client has no secret.
+var ErrNoSecret = errors.New("client: the app has no secret")
+
+// withSecret returns a client that has a secret and can be changed.
+func (c *Clients) withSecret(ctx context.Context, id string) (Client, error) {
+	if c.IsStatic(id) {
+		return Client{}, ErrReadOnly
+	}
+	cl, err := c.Get(ctx, id)
+	if err == nil && len(cl.SecretHashes) == 0 {
+		err = ErrNoSecret
+	}
+	return cl, err
+}
+
+// change replaces the registration of a client of the version was. The event says which fields were changed.
+func (c *Clients) change(ctx context.Context, by account.By, n account.Notification, cl Client, was string) error {
+	if c.IsStatic(cl.ID) {
 		return ErrReadOnly
 	}
 	if err := c.validate(ctx, cl); err != nil {
 		return err
 	}
 	body, err := json.Marshal(cl)
-	if err == nil {
-		err = c.alter(ctx, kind, cl.ID, func(tx *store.DB) error { return tx.UpdateClient(ctx, cl.ID, string(body)) })
+	if err != nil {
+		return err
 	}
-	if errors.Is(err, store.ErrNotFound) {
+	err = c.alter(ctx, by, n, func(tx *store.DB, n *account.Notification) error {
+		row, err := tx.GetClient(ctx, cl.ID)
+		if err != nil {
+			return err
+		}
+		old, err := clientFromRow(row)
+		if err != nil {
+			return err
+		}
+		if was != "" && old.Version() != was {
+			return ErrChanged
+		}
+		names := changedFields(old, cl)
+		if len(names) == 0 {
+			return errUnchanged
+		}
+		n.Event.Reason = strings.Join(names, ", ")
+		n.More = n.Event.Reason
+		if err := tx.UpdateClient(ctx, cl.ID, row.Registration, string(body)); errors.Is(err, store.ErrNotFound) {
+			return ErrChanged
+		} else if err != nil {
+			return err
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, store.ErrNotFound):
 		return ErrNotFound
+	case errors.Is(err, errUnchanged):
+		return nil
 	}
 	return err
 }
 
+// errUnchanged means that a change changes nothing, so that nothing is written and nobody is notified.
+var errUnchanged = errors.New("client: nothing is changed")
+
+// changedFields returns the JSON names of the fields in which two registrations differ.
+func changedFields(a, b Client) (names []string) {
+	var of [2]map[string]json.RawMessage
+	for i, cl := range []Client{a, b} {
+		body, err := json.Marshal(cl)
+		if err != nil {
+			return nil // it was never stored
+		}
+		if err := json.Unmarshal(body, &of[i]); err != nil {
+			return nil
+		}
+	}
+	all := maps.Clone(of[0])
+	maps.Copy(all, of[1])
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if string(of[0][name]) != string(of[1][name]) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // Delete removes a client and all its grants. It returns ErrNotFound if there is no such client, and
 // ErrReadOnly if it is one of the settings.
-func (c *Clients) Delete(ctx context.Context, id string) error {
-	if c.isStatic(id) {
+func (c *Clients) Delete(ctx context.Context, by account.By, id string) error {
+	if c.IsStatic(id) {
 		return ErrReadOnly
 	}
-	err := c.alter(ctx, audit.ClientDeleted, id, func(tx *store.DB) error { return tx.DeleteClient(ctx, id) })
+	cl, err := c.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	err = c.alter(ctx, by, notification(audit.ClientDeleted, "operator.app.removed", cl),
+		func(tx *store.DB, _ *account.Notification) error { return tx.DeleteClient(ctx, id) })
 	if errors.Is(err, store.ErrNotFound) {
 		return ErrNotFound
+	}
+	if err == nil {
+		c.uses.forget(id)
 	}
 	return err
 }

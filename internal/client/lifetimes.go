@@ -3,6 +3,8 @@ package client
 import (
 	"cmp"
 	"time"
+
+	"twostep.example/twostep/internal/i18n"
 )
 
 // Default lifetimes of tokens.
@@ -47,25 +49,23 @@ func (c Client) validateLifetimes() error {
 		key      string
 		seconds  int64
 		min, max time.Duration
-		limits   string
+		limits   i18n.Sentence
 	}{
-		{"id_token_ttl", c.IDTokenTTL, minTokenTTL, maxTokenTTL, "1m to 24h"},
-		{"access_token_ttl", c.AccessTokenTTL, minTokenTTL, maxTokenTTL, "1m to 24h"},
-		{"refresh_token_ttl", c.RefreshTokenTTL, minRefreshTokenTTL, maxRefreshTokenTTL, "1h to 8760h (a year)"},
-		{"refresh_token_idle", c.RefreshTokenIdle, minRefreshTokenTTL, maxRefreshTokenTTL, "1h to 8760h (a year)"},
+		{"id_token_ttl", c.IDTokenTTL, minTokenTTL, maxTokenTTL, wrong("ttl.day")},
+		{"access_token_ttl", c.AccessTokenTTL, minTokenTTL, maxTokenTTL, wrong("ttl.day")},
+		{"refresh_token_ttl", c.RefreshTokenTTL, minRefreshTokenTTL, maxRefreshTokenTTL, wrong("ttl.year")},
+		{"refresh_token_idle", c.RefreshTokenIdle, minRefreshTokenTTL, maxRefreshTokenTTL, wrong("ttl.year")},
 	} {
 		// Compared in seconds: a huge number would overflow a duration.
 		if l.seconds != 0 && (l.seconds < int64(l.min/time.Second) || l.seconds > int64(l.max/time.Second)) {
-			return c.validationError(l.key, "%s is %d seconds, want %s", l.key, l.seconds, l.limits)
+			return c.validationError(l.key, "ttl", "Key", l.key, "Seconds", l.seconds, "Limits", l.limits)
 		}
 	}
 	switch {
 	case c.RefreshTokenIdleTime() > c.RefreshTokenLifetime():
-		return c.validationError("refresh_token_idle", "refresh_token_idle is longer than refresh_token_ttl (%s)",
-			c.RefreshTokenLifetime())
+		return c.validationError("refresh_token_idle", "idle.long", "Time", c.RefreshTokenLifetime())
 	case c.RefreshTokenIdleTime() < c.AccessTokenLifetime():
-		return c.validationError("refresh_token_idle", "the refresh token ends before the access token (%s), so it could "+
-			"never be used: want a longer refresh_token_ttl and refresh_token_idle", c.AccessTokenLifetime())
+		return c.validationError("refresh_token_idle", "idle.short", "Time", c.AccessTokenLifetime())
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,22 +14,22 @@ var publicPathPattern = regexp.MustCompile(`^(?:([A-Z][A-Z-]{0,31}) )?([^/ ]*)(/
 func (c Client) validatePublicPath(entry string) error {
 	part := publicPathPattern.FindStringSubmatch(entry)
 	if part == nil {
-		return errors.New("is not a path, want one like /hooks/* or GET /status; * is allowed at the end only")
+		return wrong("path.none")
 	}
 	method, host, path, wildcard := part[1], part[2], part[3], part[4] != ""
 	switch {
 	case host != "" && !slices.Contains(c.Hosts, host):
-		return errors.New("names a host that the app does not have")
+		return wrong("path.host")
 	case len(c.Hosts) == 0:
-		return errors.New("needs a host behind a reverse proxy")
+		return wrong("path.nohost")
 	case !isPlainPath(path):
-		return errors.New("has an empty segment, a segment of dots, or a character other than letters, digits and -._~@:=")
+		return wrong("path.character")
 	case wildcard && !strings.HasSuffix(path, "/"):
-		return errors.New("has a * that does not follow a slash, want one like /hooks/*")
+		return wrong("path.star")
 	case wildcard && path == "/" && method == "":
-		return errors.New("makes the whole app public: let the proxy skip the check instead, or name a method, like GET /*")
+		return wrong("path.all")
 	case strings.HasPrefix(path, "/.twostep/"):
-		return errors.New("is a path of the sign-in")
+		return wrong("path.own")
 	}
 	return nil
 }

@@ -66,6 +66,7 @@ func (c *Clients) CheckRegistrationToken(ctx context.Context, token string) erro
 // Register adds a client and uses a registration token once. It returns ErrRegistrationToken if the token is not valid,
 // and a *ValidationError if the registration is not; then the token is not used.
 func (c *Clients) Register(ctx context.Context, token string, cl Client, from origin.Origin) error {
+	cl.SelfRegistered = true
 	if err := c.validate(ctx, cl); err != nil {
 		return err
 	}

@@ -36,13 +36,11 @@ func (c Client) validateResponseTypes() error {
 	for _, one := range c.ResponseTypes {
 		switch ParseResponseType(one) {
 		case "":
-			return c.validationError("response_types", `the response type is %q, want "code id_token" or id_token. `+
-				"Access tokens are never sent through the browser", one)
+			return c.validationError("response_types", "response", "What", quote(one))
 		case ResponseTypeCode: // always allowed
 		default:
 			if c.InsecureHTTP { // OpenID Connect Core 3.2.2.1
-				return c.validationError("response_types", "the response type %q sends ID tokens through the browser, "+
-					"which needs https: remove it, or insecure_http", one)
+				return c.validationError("response_types", "response.http", "What", quote(one))
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"twostep.example/twostep/internal/account"
@@ -276,4 +277,18 @@ func (d *Directory) Export(ctx context.Context, by account.By, who string) (Expo
 	}
 	all, err := d.details(ctx, a, true)
 	return Export{d.Now(), all}, err
+}
+
+// RecordExport records that a list was exported: its kind, how many rows it had, and which filters were set. A filter is
+// a name, or a name and a value that nobody entered, like state=disabled.
+func (d *Directory) RecordExport(ctx context.Context, by account.By, kind audit.Kind, rows int, filters []string) error {
+	e := audit.Event{Kind: kind, Actor: by.Actor, Reason: fmt.Sprintf("%d rows", rows)}
+	if len(filters) > 0 {
+		e.Reason += "; " + strings.Join(filters, ", ")
+	}
+	err := d.Store.Tx(ctx, func(tx *store.DB) error { return d.Accounts.Event(ctx, tx, e, by.From) })
+	if err != nil {
+		return fmt.Errorf("directory: record export: %w", err)
+	}
+	return nil
 }

@@ -38,11 +38,13 @@ var ErrQuery = errors.New("not a query")
 // State is the state of an account.
 type State string
 
-// States of an account. A disabled account that is also frozen is StateDisabled.
+// States of an account. A disabled account that is also frozen is StateDisabled. StateInvited is that of a person who was
+// invited and has not joined yet. There is no account, so only Query.State finds them.
 const (
 	StateActive   State = "active"
 	StateDisabled State = "disabled"
 	StateFrozen   State = "frozen"
+	StateInvited  State = "invited"
 )
 
 // Methods restricts a list by what accounts have set up.
@@ -82,7 +84,7 @@ type Query struct {
 
 // Entry is an account in a list.
 type Entry struct {
-	ID           string    `json:"id"`
+	ID           string    `json:"id"` // "" with StateInvited
 	Email        string    `json:"email"`
 	Name         string    `json:"name"`
 	State        State     `json:"state"`
@@ -90,8 +92,8 @@ type Entry struct {
 	DisabledAt   time.Time `json:"disabled_at,omitzero"`
 	Role         string    `json:"role"` // on the operators' pages; "": none
 	Groups       []string  `json:"groups"`
-	OtherMethods int64     `json:"other_methods"` // factors beside email
-	CreatedAt    time.Time `json:"created_at"`
+	OtherMethods int64     `json:"other_methods"`            // factors beside email
+	CreatedAt    time.Time `json:"created_at"`               // with StateInvited: when the person was invited
 	LastSignInAt time.Time `json:"last_sign_in_at,omitzero"` // in a list up to a minute behind; zero: never, or before the oldest event
 }
 
@@ -116,6 +118,9 @@ func (d *Directory) List(ctx context.Context, q Query) (Page, error) {
 	f, err := q.filter()
 	if err != nil {
 		return Page{}, err
+	}
+	if q.State == StateInvited {
+		return d.listInvited(ctx, q, f)
 	}
 	rows, next, err := d.Store.ListAccounts(ctx, f)
 	if err != nil {
@@ -167,8 +172,9 @@ func (q Query) filter() (f store.AccountFilter, err error) {
 		f.Disabled = true
 	case StateFrozen:
 		f.Frozen = true
+	case StateInvited:
 	default:
-		return f, fmt.Errorf("%w: the state is %q, want active, disabled or frozen", ErrQuery, q.State)
+		return f, fmt.Errorf("%w: the state is %q, want active, disabled, frozen or invited", ErrQuery, q.State)
 	}
 	switch q.Methods {
 	case "":
@@ -193,7 +199,11 @@ func (q Query) filter() (f store.AccountFilter, err error) {
 		return f, fmt.Errorf("%w: the limit is %d, want 1 to %d", ErrQuery, q.Limit, maxLimit)
 	}
 	if q.After != "" {
-		if f.After, err = parseCursor(f.Sort, q.After); err != nil {
+		parse := parseCursor
+		if q.State == StateInvited {
+			parse = parseInvitedCursor
+		}
+		if f.After, err = parse(f.Sort, q.After); err != nil {
 			return f, err
 		}
 	}

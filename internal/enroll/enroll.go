@@ -62,7 +62,7 @@ func (e *Enrollments) Start(
 	if !ok || m.Info().Path == "" {
 		return challenge.ErrUnknownMethod
 	}
-	a, err := e.account(ctx, who)
+	a, err := e.accountToEnroll(ctx, who, m)
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (e *Enrollments) load(
 func (e *Enrollments) Pending(
 	ctx context.Context, who session.Session, method string, from origin.Origin,
 ) (PendingFactor, error) {
-	if !who.RecentlyAuthenticated(e.Now()) {
+	if !who.MayEnroll(e.Now()) {
 		return PendingFactor{}, session.ErrStepUpRequired
 	}
 	a, row, err := e.load(ctx, who, method, from)
@@ -182,7 +182,7 @@ func (e *Enrollments) Cancel(ctx context.Context, who session.Session, method st
 func (e *Enrollments) Confirm(
 	ctx context.Context, who session.Session, method string, form url.Values, from origin.Origin,
 ) (token string, err error) {
-	if !who.RecentlyAuthenticated(e.Now()) {
+	if !who.MayEnroll(e.Now()) {
 		return "", session.ErrStepUpRequired
 	}
 	a, row, err := e.load(ctx, who, method, from)
@@ -208,7 +208,11 @@ func (e *Enrollments) Confirm(
 		if err := tx.DeletePendingFactor(ctx, who.ID, method); err != nil {
 			return err // its body may hold what Finalize removes, such as recovery codes in clear
 		}
-		token, err = e.Sessions.EndOthers(ctx, tx, who, from)
+		if who.MethodRequired {
+			token, err = e.Sessions.CompleteSetup(ctx, tx, who, from)
+		} else {
+			token, err = e.Sessions.EndOthers(ctx, tx, who, from)
+		}
 		return err
 	})
 	switch {
@@ -305,7 +309,7 @@ func (e *Enrollments) replace(
 	if err := tx.DeleteFactor(ctx, a.ID, old.ID); err != nil {
 		return nil, err
 	}
-	return &rows[i], e.notifyFactor(ctx, tx, a.ID, challenge.Enrolled{Factor: old, Method: m}, factor.NoticeReplaced, from)
+	return &rows[i], e.notifyFactor(ctx, tx, a.ID, challenge.Enrolled{Factor: old, Method: m}, factor.NoticeReplaced, "", from)
 }
 
 // saveEmail sets the new address of the account, records the event and notifies both addresses. It returns store.ErrConflict

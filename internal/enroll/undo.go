@@ -464,17 +464,23 @@ func (e *Enrollments) notify(
 			return err
 		}
 	}
+	cancel := ""
+	if text == factor.NoticeDeskCode {
+		cancel = e.Accounts.Settings.PublicURL + "/desk#" + n.UndoToken
+	}
 	for _, f := range to.factors {
-		if err := e.notifyFactor(ctx, tx, n.Account.ID, f, text, from); err != nil {
+		if err := e.notifyFactor(ctx, tx, n.Account.ID, f, text, cancel, from); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// notifyFactor sends a text to the destination of a factor of the account owner, if its method can.
+// notifyFactor sends a text to the destination of a factor of the account owner, if its method can. cancel is the URL
+// on which the owner cancels what it is about; "" if there is none.
 func (e *Enrollments) notifyFactor(
-	ctx context.Context, tx *store.DB, owner string, f challenge.Enrolled, text factor.Notice, from origin.Origin,
+	ctx context.Context, tx *store.DB, owner string, f challenge.Enrolled, text factor.Notice, cancel string,
+	from origin.Origin,
 ) error {
 	notifier, ok := f.Method.(factor.Notifier)
 	if !ok {
@@ -483,7 +489,7 @@ func (e *Enrollments) notifyFactor(
 	settings := e.Accounts.Settings
 	now := e.Now().In(settings.Location)
 	message := notifier.NoticeMessage(text, factor.Request{
-		Factor: f.Factor, Site: settings.Site, Language: from.Language, Now: now,
+		Factor: f.Factor, Site: settings.Site, Language: from.Language, Now: now, CancelURL: cancel,
 	})
 	message.ID = rand.Text()
 	if err := e.Challenges.SpendText(ctx, tx, owner); err != nil {

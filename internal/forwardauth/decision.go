@@ -38,6 +38,7 @@ func (a *Authorizer) respond(
 		headers := newIdentityHeaders(d.AuthProgress, cl.HeaderEncoding)
 		basis = a.Grants.OfSession(basis, d.AuthProgress, d.grant, a.Sessions.UseInterval())
 		a.cache.put(a.cacheKeyFor(r, req), &cacheEntry{basis, headers}, a.Grants.Now())
+		a.Grants.Clients.RecordUse(cl.ID) // what the cache answers is not noted: an entry is valid for a minute at most
 		headers.write(w)
 		return nil
 	case isPublic(cl, r, req):

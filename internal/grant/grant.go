@@ -149,6 +149,7 @@ func (g *Grants) Authorize(
 	if err != nil {
 		return grant, "", fmt.Errorf("grant: authorize: %w", err)
 	}
+	g.Clients.RecordUse(r.ClientID)
 	return grant, code, nil
 }
 

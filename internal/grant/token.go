@@ -56,6 +56,7 @@ func (g *Grants) insertToken(
 		ends = grant.ExpiresAt
 	}
 	token := seal.NewToken()
+	g.Clients.RecordUse(grant.ClientID)
 	return token, tx.CreateToken(ctx, store.Token{
 		Hash:      seal.HashToken(token),
 		GrantID:   grant.ID,

@@ -17,6 +17,7 @@ type Sources struct {
 	Queue    func() fairqueue.Stats // of password hashes
 	Expired  func() int64           // messages that were given up
 	Waiting  func(context.Context) (Waiting, error)
+	Webhooks func(context.Context) (map[string]Backlog, error) // by name
 	Now      func() time.Time
 	Database string // "sqlite" or "postgresql"
 }
@@ -35,6 +36,12 @@ type Waiting struct {
 	Oldest time.Time // when the oldest was enqueued; zero if Count is 0
 }
 
+// Backlog are the events that wait for a webhook.
+type Backlog struct {
+	Count int64
+	Age   time.Duration // of the oldest; 0: there is none
+}
+
 // SetSources sets what Collect reads. Call it once, before Collect.
 func (m *Metrics) SetSources(s Sources) { m.sources = s }
 
@@ -51,6 +58,7 @@ type descriptions struct {
 	jobRuns, jobFailures, jobRows, jobSeconds, jobEnded *prometheus.Desc
 	hashesWaiting, hashesWorking, hashesRefused         *prometheus.Desc
 	waiting, oldest, expired, build                     *prometheus.Desc
+	hookWaiting, hookAge                                *prometheus.Desc
 }
 
 func describe() descriptions {
@@ -71,6 +79,10 @@ func describe() descriptions {
 			"How long the oldest of these messages has waited; 0 if there is none."),
 		expired: description("twostep_messages_expired_total",
 			"Messages that this server gave up: they expired, or it is unknown twice whether they were sent."),
+		hookWaiting: description("twostep_webhook_events_waiting", "Events in the database that wait for a webhook.",
+			"webhook"),
+		hookAge: description("twostep_webhook_oldest_age_seconds",
+			"How long the oldest of these events has waited; 0 if there is none.", "webhook"),
 		build: description("twostep_build_info", "1, with the version of the program and its database.", "version",
 			"goversion", "database"),
 	}
@@ -79,7 +91,7 @@ func describe() descriptions {
 func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.events, m.signIns, m.passwords, m.limits, m.decisions, m.codes, m.attempts, m.deliverySeconds, m.requests,
-		m.requestSeconds, m.statementErrors, m.statementSeconds, m.hashSeconds,
+		m.requestSeconds, m.statementErrors, m.statementSeconds, m.hashSeconds, m.webhooks,
 	}
 }
 
@@ -91,7 +103,7 @@ func (m *Metrics) Describe(to chan<- *prometheus.Desc) {
 	d := describe()
 	for _, one := range []*prometheus.Desc{
 		d.jobRuns, d.jobFailures, d.jobRows, d.jobSeconds, d.jobEnded, d.hashesWaiting, d.hashesWorking, d.hashesRefused,
-		d.waiting, d.oldest, d.expired, d.build,
+		d.waiting, d.oldest, d.expired, d.build, d.hookWaiting, d.hookAge,
 	} {
 		to <- one
 	}
@@ -130,6 +142,12 @@ func (m *Metrics) Collect(to chan<- prometheus.Metric) {
 		}
 		send(d.waiting, gauge, float64(w.Count))
 		send(d.oldest, gauge, age.Seconds())
+	}
+	if list, err := s.Webhooks(ctx); err == nil {
+		for name, one := range list {
+			send(d.hookWaiting, gauge, float64(one.Count), name)
+			send(d.hookAge, gauge, one.Age.Seconds(), name)
+		}
 	}
 	send(d.build, gauge, 1, version(), runtime.Version(), s.Database)
 }

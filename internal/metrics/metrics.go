@@ -42,10 +42,11 @@ type Metrics struct {
 	sources Sources
 
 	events, signIns, passwords, limits, decisions, codes *prometheus.CounterVec
-	attempts, requests, statementErrors                  *prometheus.CounterVec
+	attempts, requests, statementErrors, webhooks        *prometheus.CounterVec
 	deliverySeconds, requestSeconds, statementSeconds    *prometheus.HistogramVec
 	hashSeconds                                          prometheus.Histogram
 	kinds, reasons, methods, channels, routes            []string
+	hooks, hookResults                                   []string
 }
 
 // Labels are the values of labels that depend on the server.
@@ -53,6 +54,9 @@ type Labels struct {
 	Methods  []string // of verification
 	Channels []string
 	Database []string // operations
+	Webhooks []string // names
+	// WebhookResults are the results of attempts to deliver an event to a webhook.
+	WebhookResults []string
 }
 
 // limitNames are the reasons of limit.reached.
@@ -108,7 +112,9 @@ func New(l Labels) *Metrics {
 			Name: "twostep_password_hash_duration_seconds", Help: "Time to compute a password hash, without waiting for it.",
 			Buckets: hashBuckets,
 		}),
-		methods: l.Methods, channels: l.Channels,
+		webhooks: counter("twostep_webhook_events_total", "Attempts to send an event to a webhook: delivered, or failed, "+
+			"which is tried again; and events that were given up.", "webhook", "result"),
+		methods: l.Methods, channels: l.Channels, hooks: l.Webhooks, hookResults: l.WebhookResults,
 	}
 	for _, d := range audit.Describe() {
 		m.kinds = append(m.kinds, string(d.Kind))
@@ -148,6 +154,11 @@ func (m *Metrics) begin(operations []string) {
 			m.attempts.WithLabelValues(channel, result)
 		}
 		m.deliverySeconds.WithLabelValues(channel)
+	}
+	for _, hook := range m.hooks {
+		for _, result := range m.hookResults {
+			m.webhooks.WithLabelValues(hook, result)
+		}
 	}
 	for _, operation := range operations {
 		m.statementErrors.WithLabelValues(operation)
@@ -221,6 +232,11 @@ func (m *Metrics) Attempt(channel delivery.Channel, result error, waited time.Du
 	default:
 		m.attempts.WithLabelValues(name, failed).Inc()
 	}
+}
+
+// Webhook counts an attempt to send an event to a webhook, or events that are given up.
+func (m *Metrics) Webhook(name, result string, events int64) {
+	m.webhooks.WithLabelValues(known(name, m.hooks), known(result, m.hookResults)).Add(float64(events))
 }
 
 // Hash measures the computation of a password hash.

@@ -60,6 +60,9 @@ type Outbox struct {
 	// Observe is called after each attempt with its result, and how long ago the message was enqueued. nil: nothing is.
 	Observe func(channel delivery.Channel, result error, waited time.Duration)
 
+	// Latencies are those of the channels: from being enqueued until a mail server or gateway has accepted the message.
+	Latencies Latencies
+
 	notified chan struct{}
 	failures *fault.Log                      // of the database
 	unsent   map[delivery.Channel]*fault.Log // of attempts that are repeated
@@ -234,8 +237,12 @@ func (o *Outbox) attempt(ctx context.Context, row store.OutboxMessage) error {
 }
 
 func (o *Outbox) observe(channel delivery.Channel, result error, row store.OutboxMessage) {
+	waited := max(o.Now().Sub(row.StateAt), 0) // StateAt of a waiting message: enqueued
+	if result == nil {
+		o.Latencies.Add(string(channel), waited)
+	}
 	if o.Observe != nil {
-		o.Observe(channel, result, max(o.Now().Sub(row.StateAt), 0)) // StateAt of a waiting message: enqueued
+		o.Observe(channel, result, waited)
 	}
 }
 

@@ -45,6 +45,9 @@ const (
 	OperatorMailsPerHour, OperatorMailsPerDay = 10, 20
 	// InvitationsPerDay limits the people whom one operator invites on the operators' pages.
 	InvitationsPerDay = 2000
+	// DeskCodesPerDay limits the desk codes that operators may request for one account. Each is told at every address and
+	// number of the account.
+	DeskCodesPerDay = 10
 	// PendingFactorsPerHour limits the factors that one account may start to set up.
 	PendingFactorsPerHour = 100
 

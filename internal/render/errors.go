@@ -12,6 +12,7 @@ import (
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/deskcode"
 	"twostep.example/twostep/internal/enroll"
 	"twostep.example/twostep/internal/fairqueue"
 	"twostep.example/twostep/internal/fault"
@@ -74,14 +75,16 @@ var errorTable = []errorEntry{
 	{err: ErrClock, status: 503, title: "fault.clock.title", text: "fault.clock"},
 
 	{err: account.ErrCredentials, status: 422, text: "problem.credentials"},
-	{err: challenge.ErrNoAttempt, status: 303}, // to /signin
-	{err: session.ErrNoSession, status: 303},   // to /signin, and back afterwards
+	{err: challenge.ErrNoAttempt, status: 303},    // to /signin
+	{err: session.ErrMethodRequired, status: 303}, // to /settings/setup, and back afterwards
+	{err: session.ErrNoSession, status: 303},      // to /signin, and back afterwards
 	{err: challenge.ErrUnknownMethod, status: 422, text: "problem.method"},
 	{err: challenge.ErrTooManyGuesses, status: 429, text: "problem.tries"},
 	{err: challenge.ErrNoMoreCodes, status: 429, text: "verify.again.over"},
 	{err: challenge.ErrLongCodeNeeded, status: 422, text: "problem.longer"},
 	{err: ratelimit.ErrLimited, status: 429, title: "fault.wait.title", text: "fault.wait"},
 	{err: account.ErrEmail, status: 422, text: "problem.email"},
+	{err: account.ErrNumber, status: 422, text: "admin.test.notnumber"},
 	{err: account.ErrGivenName, status: 422, text: "problem.name"},
 	{err: account.ErrFamilyName, status: 422, text: "problem.name"},
 	{err: account.ErrName, status: 422, text: "problem.name"},
@@ -98,6 +101,12 @@ var errorTable = []errorEntry{
 	{err: account.ErrDisabled, status: 422, text: "admin.done.over"},
 	{err: account.ErrEnabled, status: 422, text: "admin.done.over"},
 	{err: account.ErrNotFrozen, status: 422, text: "admin.done.over"},
+	{err: deskcode.ErrNone, status: 422, text: "admin.done.over"},
+	{err: deskcode.ErrOwnAccount, status: 422, text: "problem.desk.own"},
+	{err: deskcode.ErrSameOperator, status: 422, text: "problem.desk.same"},
+	{err: deskcode.ErrOtherOperator, status: 422, text: "problem.desk.other"},
+	{err: deskcode.ErrNotAllowed, status: 422, text: "problem.desk.role"},
+	{err: deskcode.ErrNoPassword, status: 422, text: "problem.desk.password"},
 	{err: enroll.ErrNoFactor, status: 422, text: "admin.done.over"},
 	{err: account.ErrLink, status: 422, text: "problem.link"},
 	{err: session.ErrStepUpRequired, status: 303}, // to /settings/confirm
@@ -164,6 +173,8 @@ func (p *Renderer) handleError(w http.ResponseWriter, r *http.Request, err error
 		w.WriteHeader(statusClientClosedRequest) // the client has closed the connection
 	case fault.Temporary(err):
 		p.renderKnownError(w, r, e, err)
+	case errors.Is(err, session.ErrMethodRequired):
+		http.Redirect(w, r, withTargets(SetupPath, targetsOf(r)), http.StatusSeeOther)
 	case errors.Is(err, session.ErrNoSession):
 		// Keep the cookie: another tab may have received a new one meanwhile, and an ended session grants nothing.
 		http.Redirect(w, r, signInURL(targetsOf(r)...), http.StatusSeeOther)
@@ -211,6 +222,9 @@ func (p *Renderer) restartSignInURL(w http.ResponseWriter, r *http.Request) stri
 	return to + "?" + CookiesBlockedQuery
 }
 
+// SetupPath is the page on which a person whom a desk code has signed in sets up a method, before anything else.
+const SetupPath = "/settings/setup"
+
 // stepUpPath is the page that asks for both steps again, and leads on.
 const stepUpPath = "/settings/confirm"
 
@@ -224,11 +238,14 @@ func targetsOf(r *http.Request) []string {
 }
 
 // signInURL returns the sign-in page that leads to the one target, if there is one. That page checks it.
-func signInURL(targets ...string) string {
+func signInURL(targets ...string) string { return withTargets("/signin", targets) }
+
+// withTargets returns a page that leads to the one target, if there is one.
+func withTargets(page string, targets []string) string {
 	if len(targets) != 1 || targets[0] == "" {
-		return "/signin"
+		return page
 	}
-	return "/signin?" + url.Values{"return_to": targets}.Encode()
+	return page + "?" + url.Values{"return_to": targets}.Encode()
 }
 
 func (p *Renderer) renderKnownError(w http.ResponseWriter, r *http.Request, e errorEntry, err error) {

@@ -25,6 +25,7 @@ import (
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/deskcode"
 	"twostep.example/twostep/internal/enroll"
 	"twostep.example/twostep/internal/fairqueue"
 	"twostep.example/twostep/internal/fault"
@@ -346,12 +347,15 @@ func TestErrorTableCoversEveryError(t *testing.T) {
 			"ErrNotPermitted": account.ErrNotPermitted, "ErrInvited": account.ErrInvited, "ErrTooMany": account.ErrTooMany,
 			"ErrNoInvitation": account.ErrNoInvitation, "ErrChanged": account.ErrChanged, "ErrDisabled": account.ErrDisabled,
 			"ErrEnabled": account.ErrEnabled, "ErrNotFrozen": account.ErrNotFrozen, "ErrLastOperator": account.ErrLastOperator,
+			"ErrNumber": account.ErrNumber,
 		},
 		"../ratelimit": {"ErrLimited": ratelimit.ErrLimited},
 		"../challenge": {"ErrNoAttempt": challenge.ErrNoAttempt, "ErrUnknownMethod": challenge.ErrUnknownMethod,
 			"ErrTooManyGuesses": challenge.ErrTooManyGuesses, "ErrNoMoreCodes": challenge.ErrNoMoreCodes,
 			"ErrLongCodeNeeded": challenge.ErrLongCodeNeeded},
-		"../session":   {"ErrNoSession": session.ErrNoSession, "ErrStepUpRequired": session.ErrStepUpRequired},
+		"../session": {"ErrNoSession": session.ErrNoSession, "ErrStepUpRequired": session.ErrStepUpRequired, "ErrMethodRequired": session.ErrMethodRequired},
+		"../deskcode": {"ErrNone": deskcode.ErrNone, "ErrOwnAccount": deskcode.ErrOwnAccount, "ErrSameOperator": deskcode.ErrSameOperator,
+			"ErrOtherOperator": deskcode.ErrOtherOperator, "ErrNotAllowed": deskcode.ErrNotAllowed, "ErrNoPassword": deskcode.ErrNoPassword},
 		"../enroll":    {"ErrNoPendingFactor": enroll.ErrNoPendingFactor, "ErrNoFactor": enroll.ErrNoFactor, "ErrTooManyFactors": enroll.ErrTooManyFactors},
 		"../fairqueue": {"ErrFull": fairqueue.ErrFull},
 		"../fault":     {"ErrUnavailable": fault.ErrUnavailable},

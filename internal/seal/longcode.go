@@ -15,10 +15,12 @@ const (
 	maxLongCodeInputBytes = 128 // limit for ParseLongCode
 )
 
-// NewLongCode returns a random code that can be typed and cannot be guessed. 32 divides 256, so
-// every code is equally likely.
-func NewLongCode() string {
-	code := make([]byte, LongCodeLength)
+// NewLongCode returns a random code that can be typed and cannot be guessed.
+func NewLongCode() string { return newTypedCode(LongCodeLength) }
+
+// newTypedCode returns a random code of n characters. 32 divides 256, so every code is equally likely.
+func newTypedCode(n int) string {
+	code := make([]byte, n)
 	rand.Read(code)
 	for i, b := range code {
 		code[i] = crockfordAlphabet[b%32]
@@ -28,7 +30,10 @@ func NewLongCode() string {
 
 // ParseLongCode parses a long code in any spacing and case. It reads O as 0, and I and L as 1. ok
 // is false if typed is not a long code.
-func ParseLongCode(typed string) (code string, ok bool) {
+func ParseLongCode(typed string) (code string, ok bool) { return parseTypedCode(typed, LongCodeLength) }
+
+// parseTypedCode parses a code of n characters as ParseLongCode does.
+func parseTypedCode(typed string, n int) (code string, ok bool) {
 	if len(typed) > maxLongCodeInputBytes {
 		return "", false
 	}
@@ -51,7 +56,7 @@ func ParseLongCode(typed string) (code string, ok bool) {
 		}
 		b.WriteRune(r)
 	}
-	return b.String(), b.Len() == LongCodeLength
+	return b.String(), b.Len() == n
 }
 
 // FormatLongCode formats a long code in groups, to be read and typed.

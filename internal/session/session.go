@@ -27,7 +27,13 @@ var (
 	ErrNoSession = errors.New("no live session")
 	// ErrStepUpRequired is returned if the last full authentication is too old: the person must take both steps again.
 	ErrStepUpRequired = errors.New("authentication is too old")
+	// ErrMethodRequired is the ErrNoSession of a session that a desk code opened: until the person has set up a
+	// method, it exists only for GetForSetup.
+	ErrMethodRequired = fmt.Errorf("%w: a verification method must be set up first", ErrNoSession)
 )
+
+// SetupTTL is how long a session that a desk code opened may take to set up a method.
+const SetupTTL = 30 * time.Minute
 
 // FreshFor is how old the last full authentication may be to change a factor, the address or the password.
 const FreshFor = 10 * time.Minute
@@ -63,10 +69,13 @@ type Session struct {
 	// session.
 	TrustVerifiedAt time.Time
 	FactorID        string // the factor that proved the second step last; "" for email and trust
+	// MethodRequired says that the person must set up a method before anything else, see GetForSetup.
+	MethodRequired bool
 
-	deviceID  string // id of the device it began in
-	attemptID string // id of the sign-in attempt
-	epoch     int64
+	deskCodeID string // the desk code that replaced the second step; "" once both steps are completed
+	deviceID   string // id of the device it began in
+	attemptID  string // id of the sign-in attempt
+	epoch      int64
 }
 
 // Account is the signed-in person.
@@ -99,17 +108,26 @@ func (s Session) Owner() device.SessionDevice {
 }
 
 // RecentlyAuthenticated reports whether the person took both steps within FreshFor, so that they may change a
-// factor, the address or the password.
+// factor, the address or the password. A desk code is no second step.
 func (s Session) RecentlyAuthenticated(now time.Time) bool {
-	return now.Sub(s.AuthenticatedAt) <= FreshFor
+	return s.deskCodeID == "" && now.Sub(s.AuthenticatedAt) <= FreshFor
+}
+
+// MayEnroll reports whether the person may add a method now: after both steps, or because a desk code lets them set up
+// one.
+func (s Session) MayEnroll(now time.Time) bool {
+	return s.MethodRequired || s.RecentlyAuthenticated(now)
 }
 
 // OperatorFreshFor is how old the last full authentication may be on the operators' pages.
 const OperatorFreshFor = 15 * time.Minute
 
-// AuthenticatedAs reports whether the person took both steps within the time d and reached the level by them. A step that
-// trust has skipped does not count.
+// AuthenticatedAs reports whether the person took both steps within the time d and reached the level by them. A step
+// that trust has skipped does not count.
 func (s Session) AuthenticatedAs(level Level, d time.Duration, now time.Time) bool {
+	if s.deskCodeID != "" {
+		return false
+	}
 	return !s.AuthenticatedAt.IsZero() && now.Sub(s.AuthenticatedAt) <= d && s.Level() >= level
 }
 
@@ -179,7 +197,17 @@ func (s *Sessions) Replace(
 	row.AMR, row.TrustVerifiedAt = strings.Join(who.AMR, " "), who.TrustVerifiedAt
 	row.AttemptID, row.DeviceID, row.FactorID = who.attemptID, who.deviceID, who.FactorID
 	row.Persistent = who.Persistent
+	row.DeskCodeID, row.MethodRequired = who.deskCodeID, who.MethodRequired
 	return token, tx.CreateSession(ctx, row)
+}
+
+// CompleteSetup is EndOthers for a session in which the person has set up the method that was required. The session
+// then lasts as long as others do. Its authentication stays that of the desk code.
+func (s *Sessions) CompleteSetup(
+	ctx context.Context, tx *store.DB, who Session, from origin.Origin,
+) (token string, err error) {
+	who.MethodRequired, who.ExpiresAt = false, who.StartedAt.Add(s.Absolute)
+	return s.EndOthers(ctx, tx, who, from)
 }
 
 // EndOthers ends all other sessions and all sign-in attempts of the person after a factor was changed, and
@@ -211,12 +239,28 @@ func (s *Sessions) Reauthenticate(ctx context.Context, tx *store.DB, row *store.
 	return endedMeanwhile(tx.ReauthenticateSession(ctx, row, now.Add(-s.Idle), now))
 }
 
-// Get returns the live session with this token and records its use. It returns ErrNoSession if there is none.
+// Get returns the live session with this token and records its use. It returns ErrNoSession if there is none, and
+// ErrMethodRequired if a method must be set up in it first.
 func (s *Sessions) Get(ctx context.Context, token string) (Session, error) {
+	found, err := s.GetForSetup(ctx, token)
+	return complete(found, err)
+}
+
+// complete refuses a session in which a method must be set up first.
+func complete(found Session, err error) (Session, error) {
+	if err == nil && found.MethodRequired {
+		return Session{}, ErrMethodRequired
+	}
+	return found, err
+}
+
+// GetForSetup is Get for the pages on which a method is set up: it also returns a session in which that is all that the
+// person may do.
+func (s *Sessions) GetForSetup(ctx context.Context, token string) (Session, error) {
 	if token == "" {
 		return Session{}, ErrNoSession
 	}
-	return s.FindBy(ctx, func(idle, now time.Time) (store.Session, store.Account, error) {
+	return s.findLive(ctx, func(idle, now time.Time) (store.Session, store.Account, error) {
 		return s.Store.FindSession(ctx, seal.HashToken(token), idle, now)
 	})
 }
@@ -229,8 +273,16 @@ func (s *Sessions) GetByID(ctx context.Context, id string) (Session, error) {
 }
 
 // FindBy returns the session that read finds, and records its use. read returns a session that is live at now and was
-// last seen at idle or later. FindBy returns ErrNoSession if read returns store.ErrNotFound.
+// last seen at idle or later. FindBy returns ErrNoSession if read returns store.ErrNotFound, and ErrMethodRequired if a
+// method must be set up in the session first.
 func (s *Sessions) FindBy(
+	ctx context.Context, read func(idle, now time.Time) (store.Session, store.Account, error),
+) (Session, error) {
+	found, err := s.findLive(ctx, read)
+	return complete(found, err)
+}
+
+func (s *Sessions) findLive(
 	ctx context.Context, read func(idle, now time.Time) (store.Session, store.Account, error),
 ) (Session, error) {
 	s.recordOverdueUses(ctx)
@@ -274,6 +326,8 @@ func sessionFromRow(row store.Session) Session {
 		Browser:         trust.ParseBrowser(row.UserAgent, row.ClientHints),
 		TrustVerifiedAt: row.TrustVerifiedAt,
 		FactorID:        row.FactorID,
+		MethodRequired:  row.MethodRequired,
+		deskCodeID:      row.DeskCodeID,
 		deviceID:        row.DeviceID,
 		attemptID:       row.AttemptID,
 	}

@@ -11,6 +11,7 @@ import (
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/deskcode"
 	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/enroll"
 	"twostep.example/twostep/internal/fault"
@@ -45,7 +46,9 @@ type Config struct {
 	Operator     audit.Actor // see account.Accounts
 	// AnyForOperators: see challenge.Challenges
 	AnyForOperators bool
-	Events          *audit.Log // see account.Accounts
+	// DeskCodeApproval: see deskcode.DeskCodes.SecondOperator
+	DeskCodeApproval bool
+	Events           *audit.Log // see account.Accounts
 }
 
 // Services are the services behind sign-in and the settings of an account.
@@ -57,6 +60,7 @@ type Services struct {
 	Sessions    *session.Sessions
 	Challenges  *challenge.Challenges
 	Enrollments *enroll.Enrollments
+	DeskCodes   *deskcode.DeskCodes
 	SignIns     *SignIns
 }
 
@@ -90,6 +94,10 @@ func New(c Config) *Services {
 	}
 	s.Enrollments = &enroll.Enrollments{
 		Store: c.Store, Now: c.Now, Accounts: s.Accounts, Limits: s.Limits, Sessions: s.Sessions, Challenges: s.Challenges,
+	}
+	s.DeskCodes = &deskcode.DeskCodes{
+		Store: c.Store, Keys: c.Keys, Now: c.Now, Accounts: s.Accounts, Limits: s.Limits, Budgets: s.Budgets,
+		Enrollments: s.Enrollments, SecondOperator: c.DeskCodeApproval,
 	}
 	s.SignIns = &SignIns{
 		Store: c.Store, Now: c.Now, Accounts: s.Accounts, Limits: s.Limits, Devices: s.Devices, Budgets: s.Budgets,

@@ -118,57 +118,78 @@ type AccountCursor struct {
 }
 
 const (
-	// fewAccounts is how many accounts are sorted after they were found by a filter. If there are more, accounts are read
-	// in the order of the list and compared with the filter.
-	fewAccounts = 1000
+	// fewAccounts is how many accounts are sorted after they were found by a filter; a text finds most of them twice, by
+	// the address and the name. If there are more, accounts are read in the order of the list and compared with the filter:
+	// of many accounts, some are soon found.
+	fewAccounts = 10_000
 	// accountSpan is how many accounts are read for one page at most.
 	accountSpan = 5_000
 )
 
-// accountSource is a filter that finds accounts by an index: the query of their ids, as long as they are few, and its
-// arguments.
+// accountSource is a filter that finds accounts by an index: the query of their ids, its arguments, and what is left of
+// the AccountFilter to compare them with.
 type accountSource struct {
 	ids  string
 	args []any
+	rest AccountFilter
 }
 
 // sources returns the filters of f that find accounts by an index.
 func (f AccountFilter) sources() (list []accountSource) {
+	add := func(used func(rest *AccountFilter), ids string, args ...any) {
+		rest := f
+		used(&rest)
+		list = append(list, accountSource{ids, args, rest})
+	}
 	if f.ID != "" {
-		list = append(list, accountSource{`SELECT id FROM accounts WHERE id = ?`, []any{f.ID}})
+		add(func(rest *AccountFilter) { rest.ID = "" }, `SELECT id FROM accounts WHERE id = ?`, f.ID)
 	}
 	if f.Text != "" {
-		from := []byte(strings.ToLower(f.Text))
-		to := append(slices.Clone(from), 0xff) // no byte of a UTF-8 text is larger or equal
-		list = append(list, accountSource{
-			`SELECT account_id FROM account_keys WHERE kind = 'text' AND key >= ? AND key < ?`, []any{from, to}})
+		from, to := textRange(f.Text)
+		add(func(rest *AccountFilter) { rest.Text = "" },
+			`SELECT account_id FROM account_keys WHERE kind = 'text' AND key >= ? AND key < ?`, from, to)
 	}
 	if f.Group != "" {
-		list = append(list, accountSource{
-			`SELECT account_id FROM account_keys WHERE kind = 'group' AND key = ?`, []any{[]byte(f.Group)}})
+		add(func(rest *AccountFilter) { rest.Group = "" },
+			`SELECT account_id FROM account_keys WHERE kind = 'group' AND key = ?`, []byte(f.Group))
 	}
 	if f.Disabled {
-		list = append(list, accountSource{`SELECT id FROM accounts WHERE disabled_at > 0`, nil})
+		add(func(rest *AccountFilter) { rest.Disabled = false }, `SELECT id FROM accounts WHERE disabled_at > 0`)
 	}
 	if f.Frozen {
-		list = append(list, accountSource{`SELECT id FROM accounts WHERE frozen_until > 0`, nil})
+		add(func(rest *AccountFilter) { rest.Frozen = false }, `SELECT id FROM accounts WHERE frozen_until > 0`)
+	}
+	if !f.SignedInSince.IsZero() {
+		add(func(*AccountFilter) {}, `SELECT id FROM accounts WHERE last_sign_in_at >= ?`, f.SignedInSince)
+	}
+	if !f.SignedInBefore.IsZero() {
+		add(func(*AccountFilter) {}, `SELECT id FROM accounts WHERE last_sign_in_at < ?`, f.SignedInBefore)
 	}
 	return list
 }
 
+// textRange returns the range of the keys that begin with a text: from, and before to.
+func textRange(text string) (from, to []byte) {
+	from = []byte(strings.ToLower(text))
+	return from, append(slices.Clone(from), 0xff) // no byte of a UTF-8 text is larger or equal
+}
+
 // conditions returns the conditions of f on a row of table, joined with AND, and their arguments.
 func (f AccountFilter) conditions(table string) (where string, args []any) {
+	// A condition on another table is a count: PostgreSQL turns EXISTS into a join, and reads all keys that match for each
+	// account.
 	var all []string
 	add := func(condition string, values ...any) {
 		all, args = append(all, strings.ReplaceAll(condition, "row.", table+".")), append(args, values...)
 	}
 	if f.Text != "" {
-		from := []byte(strings.ToLower(f.Text))
-		add(`EXISTS (SELECT 1 FROM account_keys WHERE account_id = row.id AND kind = 'text' AND key >= ? AND key < ?)`,
-			from, append(slices.Clone(from), 0xff))
+		from, to := textRange(f.Text)
+		add(`(SELECT COUNT(*) FROM account_keys WHERE account_id = row.id AND kind = 'text' AND key >= ? AND key < ?) > 0`,
+			from, to)
 	}
 	if f.Group != "" {
-		add(`EXISTS (SELECT 1 FROM account_keys WHERE account_id = row.id AND kind = 'group' AND key = ?)`, []byte(f.Group))
+		add(`(SELECT COUNT(*) FROM account_keys WHERE account_id = row.id AND kind = 'group' AND key = ?) > 0`,
+			[]byte(f.Group))
 	}
 	if f.Active {
 		add(`row.disabled_at = 0 AND row.frozen_until = 0`)
@@ -180,10 +201,10 @@ func (f AccountFilter) conditions(table string) (where string, args []any) {
 		add(`row.frozen_until > 0`)
 	}
 	if f.OnlyEmail {
-		add(`NOT EXISTS (SELECT 1 FROM factors WHERE factors.account_id = row.id)`)
+		add(`(SELECT COUNT(*) FROM factors WHERE factors.account_id = row.id) = 0`)
 	}
 	if f.OtherMethod {
-		add(`EXISTS (SELECT 1 FROM factors WHERE factors.account_id = row.id)`)
+		add(`(SELECT COUNT(*) FROM factors WHERE factors.account_id = row.id) > 0`)
 	}
 	if !f.SignedInSince.IsZero() {
 		add(`row.last_sign_in_at >= ?`, f.SignedInSince)
@@ -234,7 +255,7 @@ func (db *DB) ListAccounts(ctx context.Context, f AccountFilter) (list []Account
 			return nil, nil, err
 		}
 		if n <= fewAccounts {
-			list, err = db.listFew(ctx, f, source)
+			list, err = db.listFew(ctx, source)
 			return list, f.next(list), err
 		}
 	}
@@ -271,15 +292,21 @@ func factorCount(table string) string {
 	return `, (SELECT COUNT(*) FROM factors WHERE factors.account_id = ` + table + `.id)`
 }
 
-// listFew is ListAccounts for a source of few accounts.
-func (db *DB) listFew(ctx context.Context, f AccountFilter, source accountSource) ([]AccountSummary, error) {
+// listFew is ListAccounts for a source of few accounts. They are found before anything else: otherwise PostgreSQL reads
+// all accounts in the order of the list, if it takes those that match for evenly spread.
+func (db *DB) listFew(ctx context.Context, source accountSource) ([]AccountSummary, error) {
+	f := source.rest
 	where, values := f.conditions("accounts")
 	if where != "" {
 		where = ` AND ` + where
 	}
 	order, after, args := f.order("accounts")
-	query := `SELECT ` + summaryColumns + factorCount("accounts") + ` FROM accounts WHERE id IN (` + source.ids + `)` +
-		where + ` AND ` + after + ` ORDER BY ` + order + ` LIMIT ?`
+	spanOrder, _, _ := f.order("span")
+	query := `WITH few (id) AS MATERIALIZED (` + source.ids + `)
+		SELECT ` + summaryColumns + factorCount("span") + ` FROM
+			(SELECT ` + summaryColumns + ` FROM accounts WHERE id IN (SELECT id FROM few)` + where + ` AND ` + after + `
+				ORDER BY ` + order + ` LIMIT ?) AS span
+		ORDER BY ` + spanOrder
 	rows, err := db.read.QueryContext(ctx, numbered(query), slices.Concat(source.args, values, args, []any{f.Limit})...)
 	return all(rows, err, scanSummary)
 }

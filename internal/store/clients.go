@@ -15,6 +15,10 @@ type Client struct {
 // CreateClient inserts c. It returns ErrConflict if a client has its id.
 func (db *DB) CreateClient(ctx context.Context, c Client) error {
 	defer db.changed(ClientsKey())
+	// A server may have noted a use of a former client with this id after that was deleted.
+	if _, err := db.change(ctx, `DELETE FROM client_uses WHERE client_id = $1`, c.ID); err != nil {
+		return err
+	}
 	_, err := db.change(ctx, `INSERT INTO clients (id, registration, created_at) VALUES ($1, $2, $3)`,
 		c.ID, c.Registration, c.CreatedAt)
 	return err
@@ -28,19 +32,28 @@ func (db *DB) ListClients(ctx context.Context) ([]Client, error) {
 	})
 }
 
-// UpdateClient replaces the registration of a client. It returns ErrNotFound if there is no such client.
-func (db *DB) UpdateClient(ctx context.Context, id, registration string) error {
-	defer db.changed(ClientsKey())
-	return db.must(ctx, `UPDATE clients SET registration = $2 WHERE id = $1`, id, registration)
+// GetClient returns a registered client, or ErrNotFound.
+func (db *DB) GetClient(ctx context.Context, id string) (c Client, err error) {
+	err = db.read.QueryRowContext(ctx, `SELECT id, registration, created_at FROM clients WHERE id = $1`, id).
+		Scan(&c.ID, &c.Registration, (*Time)(&c.CreatedAt))
+	return c, found(err)
 }
 
-// DeleteClient deletes a client with its rejections, authorization requests, requests of devices, consents and grants.
+// UpdateClient replaces the registration of a client. It returns ErrNotFound unless there is such a client with the
+// registration was.
+func (db *DB) UpdateClient(ctx context.Context, id, was, registration string) error {
+	defer db.changed(ClientsKey())
+	return db.must(ctx, `UPDATE clients SET registration = $3 WHERE id = $1 AND registration = $2`, id, was, registration)
+}
+
+// DeleteClient deletes a client with its last use, rejections, authorization requests, requests of devices, consents and grants.
 // It returns ErrNotFound if there is no such client.
 func (db *DB) DeleteClient(ctx context.Context, id string) error {
 	defer db.changed(ClientsKey())
 	for _, query := range []string{
 		`DELETE FROM authorization_requests WHERE client_id = $1`,
 		`DELETE FROM client_rejections WHERE client_id = $1`,
+		`DELETE FROM client_uses WHERE client_id = $1`,
 		`DELETE FROM device_authorizations WHERE client_id = $1`,
 		`DELETE FROM consents WHERE client_id = $1`,
 		`DELETE FROM grants WHERE client_id = $1`,

@@ -8,9 +8,11 @@ import (
 	"time"
 )
 
-// SiteGuesses is the kind of counter that DeleteExpired keeps until Cutoffs.Guesses. It deletes all others at
-// Cutoffs.Ended.
-const SiteGuesses = "site_guesses"
+// Kinds of counters that DeleteExpired keeps until Cutoffs.Guesses. It deletes all others at Cutoffs.Ended.
+const (
+	SiteGuesses = "site_guesses"
+	TextBudget  = "text_budget" // what the text messages of a day cost
+)
 
 // Counter identifies a rate limit counter.
 type Counter struct {

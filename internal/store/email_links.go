@@ -12,6 +12,7 @@ const (
 	LinkReset         = "reset"
 	LinkAddress       = "address" // a new address, which an operator proposed
 	LinkUndo          = "undo"    // undo a change that its notification reports
+	LinkDeskCode      = "desk"    // cancel a desk code
 	LinkAccountExists = "exists"  // not usable: the email says that there is an account already
 	LinkDecoy         = "decoy"   // not usable and not sent: makes known and unknown addresses cost the same
 )
@@ -21,8 +22,8 @@ type EmailLink struct {
 	TokenHash []byte
 	Purpose   string
 	Email     string // canonical form
-	AccountID string // LinkReset, LinkAddress and LinkUndo
-	FactorID  string // LinkUndo: the factor to remove; "" to restore the address
+	AccountID string // LinkReset, LinkAddress, LinkUndo and LinkDeskCode
+	FactorID  string // LinkUndo: the factor to remove; "" to restore the address; LinkDeskCode: the desk code
 	Replaced  []byte // LinkUndo: the factor to restore, as JSON; empty: none
 	Names
 	Role      string    // LinkInvite: of the new account

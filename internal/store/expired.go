@@ -84,10 +84,10 @@ func expired(old Cutoffs) []expiredRows {
 		{query: `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT $2)`, before: old.Ended},
 		{query: `DELETE FROM rate_limit_counters WHERE (kind, subject, window_ms, ends_at) IN
 			(SELECT kind, subject, window_ms, ends_at FROM rate_limit_counters
-				WHERE ends_at < $1 AND kind <> 'site_guesses' LIMIT $2)`, before: old.Ended},
+				WHERE ends_at < $1 AND kind NOT IN ('site_guesses', 'text_budget') LIMIT $2)`, before: old.Ended},
 		{query: `DELETE FROM rate_limit_counters WHERE (kind, subject, window_ms, ends_at) IN
 			(SELECT kind, subject, window_ms, ends_at FROM rate_limit_counters
-				WHERE ends_at < $1 AND kind = 'site_guesses' LIMIT $2)`, before: old.Guesses},
+				WHERE ends_at < $1 AND kind IN ('site_guesses', 'text_budget') LIMIT $2)`, before: old.Guesses},
 		{query: `DELETE FROM guess_budget_entries WHERE id IN (SELECT id FROM guess_budget_entries
 			WHERE created_at < $1 AND kind IN ('send', 'pair') LIMIT $2)`, before: old.Ended},
 		{query: `DELETE FROM guess_budget_entries WHERE id IN (SELECT id FROM guess_budget_entries
@@ -109,6 +109,8 @@ func expired(old Cutoffs) []expiredRows {
 		{query: `DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < $1 LIMIT $2)`, before: old.Ended},
 		{query: `DELETE FROM email_links WHERE token_hash IN
 			(SELECT token_hash FROM email_links WHERE expires_at < $1 AND (due_at = 0 OR used_at > 0) LIMIT $2)`, before: old.Ended},
+		{query: `DELETE FROM desk_codes WHERE id IN
+			(SELECT id FROM desk_codes WHERE ended_at > 0 AND ended_at < $1 LIMIT $2)`, before: old.Trust},
 		{query: `UPDATE accounts SET former_password_hash = SUBSTR(former_password_hash, 1, 0), -- empty, on both databases
 				former_password_until = 0 WHERE id IN
 			(SELECT id FROM accounts WHERE former_password_until > 0 AND former_password_until < $1 LIMIT $2)`, before: old.Ended},

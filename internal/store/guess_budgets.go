@@ -10,6 +10,7 @@ import (
 const (
 	EntryGuess   = "guess"   // a code was compared
 	EntryPair    = "pair"    // two consecutive app codes were compared, at no cost
+	EntryDesk    = "desk"    // a code was compared with a desk code, at no cost
 	EntrySend    = "send"    // a message was sent
 	EntryRenewal = "renewal" // the budget was renewed
 	EntryProof   = "proof"   // both steps were completed from this network, at no cost

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -68,4 +69,52 @@ func (db *DB) FindInvitation(ctx context.Context, email string) (Invitation, err
 // DeleteInvitations deletes the invitations of an address that were not used, and returns their number.
 func (db *DB) DeleteInvitations(ctx context.Context, email string) (int64, error) {
 	return db.change(ctx, `DELETE FROM email_links WHERE email = $1 AND purpose = 'invite' AND used_at = 0`, email)
+}
+
+// ListInvited lists invitations that were not used, of addresses without an account: those that f selects by Text, Group,
+// Sort and Limit; its other fields do not count. f.After has the address and, unless the order is by address, the time of
+// the last invitation. If next is not nil there may be more after it, also if the page has fewer than f.Limit: for one
+// page not more than accountSpan invitations are read.
+func (db *DB) ListInvited(ctx context.Context, f AccountFilter) (list []Invitation, next *AccountCursor, err error) {
+	size := f.Limit
+	if f.Text != "" || f.Group != "" {
+		size = accountSpan
+	}
+	var read []Invitation
+	if f.Sort == SortEmail {
+		rows, failed := db.read.QueryContext(ctx, `SELECT `+invitationColumns+` FROM email_links
+			WHERE purpose = 'invite' AND used_at = 0 AND email > $1
+				AND NOT EXISTS (SELECT 1 FROM accounts WHERE accounts.email = email_links.email)
+			ORDER BY email LIMIT $2`, f.After.Email, size)
+		read, err = all(rows, failed, scanInvitation)
+	} else {
+		if f.After.At.IsZero() {
+			f.After.At = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+		}
+		// The index by address would need a sort of all invitations: the sum keeps it out.
+		rows, failed := db.read.QueryContext(ctx, `SELECT `+invitationColumns+` FROM email_links
+			WHERE purpose = 'invite' AND (created_at, email) < ($1, $2) AND used_at + 0 = 0
+				AND NOT EXISTS (SELECT 1 FROM accounts WHERE accounts.email = email_links.email)
+			ORDER BY created_at DESC, email DESC LIMIT $3`, f.After.At, f.After.Email, size)
+		read, err = all(rows, failed, scanInvitation)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, one := range read {
+		if one.selectedBy(f) {
+			list = append(list, one)
+		}
+		if len(list) == f.Limit || i == size-1 {
+			return list, &AccountCursor{At: one.CreatedAt, Email: one.Email}, nil
+		}
+	}
+	return list, nil, nil
+}
+
+// selectedBy reports whether the text and the group of f select the account that the invitation would create.
+func (i Invitation) selectedBy(f AccountFilter) bool {
+	keys := textKeys(Account{Email: i.Email, Name: i.Name, GivenName: i.GivenName, FamilyName: i.FamilyName})
+	begins := func(key string) bool { return strings.HasPrefix(key, strings.ToLower(f.Text)) }
+	return slices.ContainsFunc(keys, begins) && (f.Group == "" || slices.Contains(strings.Split(i.Groups, ","), f.Group))
 }

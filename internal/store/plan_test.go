@@ -21,6 +21,8 @@ import (
 // fullReads are the statements that may read a whole table, by method and table, and why.
 var fullReads = map[string]string{
 	"ListClients clients":             "the operator's list: there are as many rows as registered clients",
+	"ListWebhookEvents audit_terms":   "the kinds of events: as many rows as there are kinds",
+	"CountWebhookEvents audit_terms":  "likewise",
 	"ListSigningKeys signing_keys":    "a handful of rows: one more each 90 days",
 	"CountAccounts accounts":          "only after unknown devices have used up a year's budget of guesses",
 	"RenewAllGuessBudgets accounts":   "once after a restore, for every account",
@@ -39,11 +41,11 @@ var fullReads = map[string]string{
 var smallIndexes = []string{
 	"grants_logout_pending", "outbox_messages_due", "outbox_messages_unknown", "outbox_messages_waiting_expires",
 	"outbox_messages_failed", "outbox_messages_urgent", "outbox_messages_others", "outbox_messages_claimed", "accounts_disabled",
-	"accounts_frozen", "accounts_role",
+	"accounts_frozen", "accounts_role", "webhook_deliveries_failed", "desk_codes_due",
 }
 
 // noTables are names in SQLite's plans that are not tables.
-var noTables = []string{"CONSTANT", "due", "always", "2-ROW", "few", "span"}
+var noTables = []string{"CONSTANT", "due", "always", "2-ROW", "few", "span", "granted", "allowed", "either", "people"}
 
 // withoutSQL are the exported methods that run no statement of their own that reads a table.
 var withoutSQL = []string{"Name", "IsServed", "PollChanges", "AfterCommit", "Exclusive", "Changed", "Close", "Observe", "Tx", "Unchecked", "Version"}
@@ -140,6 +142,17 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"LockOperators":   func(d *db) error { return no(d.LockOperators(ctx)) },
 		"DeleteAccount":   func(d *db) error { return d.DeleteAccount(ctx, store.Account{ID: "x1", Email: "x1", Epoch: 1}, at(1)) },
 		"ListInvitations": func(d *db) error { return no(d.ListInvitations(ctx, store.InvitationCursor{}, 5)) },
+		"ListInvited": func(d *db) error {
+			_, _, byEmail := d.ListInvited(ctx, store.AccountFilter{Sort: store.SortEmail, Limit: 5})
+			_, _, byTime := d.ListInvited(ctx, store.AccountFilter{Sort: store.SortCreated, Text: "x", Limit: 5})
+			return errors.Join(byEmail, byTime)
+		},
+		"GetClient":          func(d *db) error { return no(d.GetClient(ctx, "x1")) },
+		"TouchClient":        func(d *db) error { return d.TouchClient(ctx, "x1", at(9)) },
+		"GetClientUse":       func(d *db) error { return no(d.GetClientUse(ctx, "x1")) },
+		"ListClientPeople":   func(d *db) error { return no(d.ListClientPeople(ctx, "x1", "", 5)) },
+		"CountClientPeople":  func(d *db) error { return no(d.CountClientPeople(ctx, "x1", 5)) },
+		"ListOperatorEmails": func(d *db) error { return no(d.ListOperatorEmails(ctx)) },
 		"FindInvitation": func(d *db) error {
 			l := store.EmailLink{TokenHash: []byte("invited"), Purpose: store.LinkInvite, Email: "y"}
 			return errors.Join(d.CreateEmailLink(ctx, l), no(d.FindInvitation(ctx, "y")))
@@ -159,7 +172,33 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 			}
 			return err
 		},
-		"CountAuditEvents":    func(d *db) error { return no(d.CountAuditEvents(ctx, "x1", at(1), at(2))) },
+		"CountAuditEvents": func(d *db) error { return no(d.CountAuditEvents(ctx, "x1", at(1), at(2))) },
+		"CreateWebhook":    func(d *db) error { return d.CreateWebhook(ctx, "y", 1) },
+		"GetWebhook":       func(d *db) error { return no(d.GetWebhook(ctx, "x1")) },
+		"ClaimWebhook":     func(d *db) error { return d.ClaimWebhook(ctx, "x1", "x1", "y") },
+		"ListWebhookEvents": func(d *db) error {
+			return no(d.ListWebhookEvents(ctx, store.WebhookEvents{Webhook: "x1", From: 1, Until: 9, Kinds: "x1,x2", Limit: 9}))
+		},
+		"CountWebhookEvents": func(d *db) error {
+			return no(d.CountWebhookEvents(ctx, store.WebhookEvents{Webhook: "x1", From: 1, Until: 9, Kinds: "x1,x2", Limit: 9}))
+		},
+		"ListDeferredEvents": func(d *db) error { return no(d.ListDeferredEvents(ctx, "x1", at(9), 9)) },
+		"CountDeferredEvents": func(d *db) error {
+			_, _, err := d.CountDeferredEvents(ctx, "x1")
+			return err
+		},
+		"MoveWebhook": func(d *db) error {
+			return d.MoveWebhook(ctx, store.Webhook{Name: "x1", Lease: "x1", Position: 1}, 9)
+		},
+		"FinishDelivery": func(d *db) error { return d.FinishDelivery(ctx, "x1", "x1", 9, at(1)) },
+		"FailWebhook":    func(d *db) error { return d.FailWebhook(ctx, "x1", "x1", "why", true, at(1), at(2)) },
+		"DeferDelivery":  func(d *db) error { return d.DeferDelivery(ctx, "x1", "x1", 9, at(1), at(2)) },
+		"LoseEvents": func(d *db) error {
+			return d.LoseEvents(ctx, store.Webhook{Name: "x1", Lease: "x1", Position: 1}, 9, 3, at(1))
+		},
+		"LoseDeferred":        func(d *db) error { return d.LoseDeferred(ctx, "x1", "x1", 1, at(1)) },
+		"ResumeWebhook":       func(d *db) error { return d.ResumeWebhook(ctx, "x1") },
+		"ReplayWebhook":       func(d *db) error { return d.ReplayWebhook(ctx, "x1", 1) },
 		"GetAuditEvent":       func(d *db) error { return no(d.GetAuditEvent(ctx, 1)) },
 		"SetMessageFailure":   func(d *db) error { return d.SetMessageFailure(ctx, "x1", x) },
 		"ListWaitingMessages": func(d *db) error { return no(d.ListWaitingMessages(ctx, 5)) },
@@ -192,7 +231,7 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 			return d.ReissueChallenge(ctx, store.Challenge{ID: "x1", State: x, Version: 2})
 		},
 		"FindChallenge": func(d *db) error { return no(d.FindChallenge(ctx, "x1")) },
-		"UpdateClient":  func(d *db) error { return d.UpdateClient(ctx, "x1", "y") },
+		"UpdateClient":  func(d *db) error { return d.UpdateClient(ctx, "x1", "x1", "y") },
 		"UpdateTrustedNetwork": func(d *db) error {
 			return d.UpdateTrustedNetwork(ctx, store.TrustedNetwork{ID: "x1",
 				Body: x})
@@ -390,6 +429,20 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		},
 		"CancelUndos":  func(d *db) error { return d.CancelUndos(ctx, "x1", at(1)) },
 		"UseEmailLink": func(d *db) error { return d.UseEmailLink(ctx, x, at(1)) },
+		"CreateDeskCode": func(d *db) error {
+			return errors.Join(d.EndDeskCode(ctx, "x1", "expired", at(1)),
+				d.CreateDeskCode(ctx, store.DeskCode{ID: "y", AccountID: "x1"}))
+		},
+		"GetDeskCode":          func(d *db) error { return no(d.GetDeskCode(ctx, "x1")) },
+		"FindDeskCode":         func(d *db) error { return no(d.FindDeskCode(ctx, "x1")) },
+		"ListWaitingDeskCodes": func(d *db) error { return no(d.ListWaitingDeskCodes(ctx, at(1), 5)) },
+		"ListExpiredDeskCodes": func(d *db) error { return no(d.ListExpiredDeskCodes(ctx, at(200000), 5)) },
+		"ApproveDeskCode":      func(d *db) error { return d.ApproveDeskCode(ctx, "x1", "y", at(2), at(1)) },
+		"ShowDeskCode":         func(d *db) error { return d.ShowDeskCode(ctx, "x2", x, at(2), at(1)) },
+		"SpendDeskGuess":       func(d *db) error { return d.SpendDeskGuess(ctx, "x3", "x3", 5, at(1)) },
+		"UseDeskCode":          func(d *db) error { return d.UseDeskCode(ctx, "x3", "x3", at(1)) },
+		"EndDeskCode":          func(d *db) error { return d.EndDeskCode(ctx, "x1", "expired", at(1)) },
+		"CancelDeskCode":       func(d *db) error { return no(d.CancelDeskCode(ctx, "x1", at(1))) },
 		"UseTrustedNetwork": func(d *db) error {
 			return d.UseTrustedNetwork(ctx, store.TrustedNetwork{ID: "x1", Epoch: 1, Body: x}, at(1))
 		},
@@ -624,10 +677,15 @@ func fill(t *testing.T, raw *sql.DB, url string) {
 		"offline":                     "FALSE",
 		"known_network":               "FALSE",
 		"email_links.purpose":         "'undo'",
+		"method_required":             "FALSE",
+		"desk_codes.ended_at":         "0",
+		"accounts.frozen_until":       "CASE WHEN n <= 3 THEN 0 ELSE 100000 + n END",
+		"desk_codes.state":            "CASE n WHEN 2 THEN 'approved' WHEN 3 THEN 'valid' ELSE 'waiting' END",
 		"email_links.due_at":          "CASE n WHEN 2 THEN 0 ELSE 100000 + n END",
 		"guess_budget_entries.kind":   "CASE n % 3 WHEN 0 THEN 'send' WHEN 1 THEN 'guess' ELSE 'proof' END",
 		"id_token_sent":               "FALSE",
 		"failed":                      "FALSE",
+		"gone":                        "FALSE",
 		"audit_terms.id":              "1000 + n", // the migration has inserted others
 		"audit_events.kind":           "1000 + n",
 		"audit_events.actor_type":     "1000 + n",

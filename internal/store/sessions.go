@@ -25,28 +25,32 @@ type Session struct {
 	DeviceID        string    // the browser in which it began
 	TrustVerifiedAt time.Time // when the device was verified, if trust skipped the second step; zero otherwise
 	FactorID        string    // the factor that proved the second step last; "" for email and trust
+	DeskCodeID      string    // the desk code that replaced the second step; "" once both steps are completed
+	MethodRequired  bool      // the person must set up a method before anything else
 }
 
 const sessionColumns = `sessions.id, sessions.token_hash, sessions.account_id, sessions.epoch, sessions.attempt_id,
 		sessions.amr,
 	sessions.address, sessions.user_agent, sessions.client_hints, sessions.started_at, sessions.authenticated_at,
 	sessions.last_seen_at, sessions.expires_at, sessions.persistent, sessions.device_id, sessions.trust_verified_at,
-	sessions.factor_id`
+	sessions.factor_id, sessions.desk_code_id, sessions.method_required`
 
 func (s *Session) columns() []any {
 	return []any{&s.ID, &s.TokenHash, &s.AccountID, &s.Epoch, &s.AttemptID, &s.AMR, &s.Address, &s.UserAgent,
 		&s.ClientHints, (*Time)(&s.StartedAt), (*Time)(&s.AuthenticatedAt), (*Time)(&s.LastSeenAt),
-		(*Time)(&s.ExpiresAt), &s.Persistent, &s.DeviceID, (*Time)(&s.TrustVerifiedAt), &s.FactorID}
+		(*Time)(&s.ExpiresAt), &s.Persistent, &s.DeviceID, (*Time)(&s.TrustVerifiedAt), &s.FactorID,
+		&s.DeskCodeID, &s.MethodRequired}
 }
 
 // CreateSession inserts s.
 func (db *DB) CreateSession(ctx context.Context, s Session) error {
 	_, err := db.change(ctx, `INSERT INTO sessions (id, token_hash, account_id, epoch, attempt_id, amr, address,
 			user_agent, client_hints, started_at, authenticated_at, last_seen_at, expires_at, device_id,
-			trust_verified_at, factor_id, persistent)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
+			trust_verified_at, factor_id, persistent, desk_code_id, method_required)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
 		s.ID, s.TokenHash, s.AccountID, s.Epoch, s.AttemptID, s.AMR, s.Address, s.UserAgent, s.ClientHints, s.StartedAt,
-		s.AuthenticatedAt, s.LastSeenAt, s.ExpiresAt, s.DeviceID, s.TrustVerifiedAt, s.FactorID, s.Persistent)
+		s.AuthenticatedAt, s.LastSeenAt, s.ExpiresAt, s.DeviceID, s.TrustVerifiedAt, s.FactorID, s.Persistent,
+		s.DeskCodeID, s.MethodRequired)
 	return err
 }
 
@@ -134,8 +138,9 @@ func (db *DB) TouchSession(ctx context.Context, id string, now time.Time) error 
 func (db *DB) ReauthenticateSession(ctx context.Context, s *Session, idle, now time.Time) error {
 	defer db.changed(SessionKey(s.ID))
 	return db.returning(ctx, `UPDATE sessions SET token_hash = $2, amr = $3, authenticated_at = $4, last_seen_at = $4,
-			factor_id = $8
+			factor_id = $8, desk_code_id = ''
 		WHERE id = $1 AND account_id = $5 AND epoch = $6 AND expires_at >= $4 AND last_seen_at >= $7
+			AND NOT method_required
 		RETURNING expires_at, persistent`,
 		[]any{s.ID, s.TokenHash, s.AMR, now, s.AccountID, s.Epoch, idle, s.FactorID},
 		[]any{(*Time)(&s.ExpiresAt), &s.Persistent})

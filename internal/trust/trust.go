@@ -41,6 +41,7 @@ const (
 	RevokedPasswordChanged   Reason = "password"  // the password was changed or reset
 	RevokedFactorChanged     Reason = "factor"    // a factor was added, changed or removed
 	RevokedRecoveryCodeUsed  Reason = "recovery"  // a recovery code was used
+	RevokedDeskCodeUsed      Reason = "desk"      // a code from the help desk was used
 	RevokedByOwner           Reason = "revoked"   // revoked by the person
 	RevokedSignOutEverywhere Reason = "signedout" // the person signed out everywhere
 	RevokedByOperator        Reason = "operator"  // revoked by an operator
@@ -60,7 +61,7 @@ const (
 func Reasons() []Reason {
 	return []Reason{
 		Trusted, TrustDisabled, NoRecord, RevokedPasswordChanged, RevokedFactorChanged, RevokedRecoveryCodeUsed,
-		RevokedByOwner, RevokedSignOutEverywhere, RevokedByOperator, RevokedAccountDisabled, RevokedBackupRestored,
+		RevokedDeskCodeUsed, RevokedByOwner, RevokedSignOutEverywhere, RevokedByOperator, RevokedAccountDisabled, RevokedBackupRestored,
 		RevokedTokenReuse, RevokedEpochChanged, OtherBrowser, BrowserDowngrade, UnknownNetwork, OtherNetwork, ClockSetBack,
 		Expired,
 	}

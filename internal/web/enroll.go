@@ -45,7 +45,7 @@ type enrollmentHandler func(http.ResponseWriter, *http.Request, enrollment) erro
 
 // enrollRoute is a route at or below /settings/2step/{path}, for the method with that path.
 func (s *Handlers) enrollRoute(method, below string, h enrollmentHandler) render.Route {
-	return s.withSession(
+	return s.withSetup(
 		method+" /settings/2step/{path}"+below,
 		func(w http.ResponseWriter, r *http.Request, who signedIn) error {
 			for _, m := range s.Challenges.Methods {
@@ -96,7 +96,7 @@ func (s *Handlers) parseForm(
 // showEnroll shows the pending factor, or else the form. It requires a recent step-up, so that nobody loses what they
 // typed to it.
 func (s *Handlers) showEnroll(w http.ResponseWriter, r *http.Request, e enrollment) error {
-	if !e.RecentlyAuthenticated(s.Pages.CurrentTime()) {
+	if !e.MayEnroll(s.Pages.CurrentTime()) {
 		return redirectToStepUp(w, r, e.url(""))
 	}
 	p, _, err := s.loadPendingFactorPage(r, e)

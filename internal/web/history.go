@@ -25,7 +25,9 @@ var unshown = []audit.Kind{
 	// They are about no account.
 	audit.AccountInvited, audit.ClientCreated, audit.ClientUpdated, audit.ClientSecretRotated, audit.ClientDeleted,
 	audit.ClientRejected, audit.RegistrationTokenCreated, audit.RegistrationTokensEnded, audit.SiteAlarmRaised,
-	audit.SiteAlarmCleared, audit.SigningKeyCreated, audit.DeliveryTested, audit.BackupRestored,
+	audit.SiteAlarmCleared, audit.SigningKeyCreated, audit.DeliveryTested, audit.PeopleExported, audit.EventsExported,
+	audit.BackupRestored,
+	audit.WebhookTested, audit.WebhookReplayed, audit.WebhookFailed,
 }
 
 // shown returns the kinds that the history shows. The text key of each is "history." and the kind.

@@ -32,7 +32,12 @@ var mailStories = map[string]string{
 	"operator-devices": "mail.operator.devices.text", "operator-methods": "mail.operator.methods.text",
 	"operator-removed": "mail.operator.removed.text", "operator-email": "mail.operator.email.text",
 	"operator-address": "mail.operator.address.text", "operator-reset": "mail.operator.reset.text",
-	"operator-kept": "mail.operator.kept.text",
+	"operator-kept":      "mail.operator.kept.text",
+	"operator-app-added": "mail.operator.app.added.text", "operator-app-changed": "mail.operator.app.changed.text",
+	"operator-app-secret": "mail.operator.app.secret.text", "operator-app-removed": "mail.operator.app.removed.text",
+	"desk-requested": "mail.desk.requested.text", "desk-approved": "mail.desk.approved.text",
+	"desk-refused": "mail.desk.refused.text", "desk-withdrawn": "mail.desk.withdrawn.text",
+	"desk-used": "mail.desk.used.text", "desk-cancelled": "mail.desk.cancelled.text", "desk-ended": "mail.desk.ended.text",
 }
 
 // storyMail returns a mail with values as they come in real life.
@@ -46,6 +51,8 @@ func storyMail(lang, key string, brand brand.Brand) delivery.Message {
 		what = "jane.doe@example.org"
 	case "mail.operator.role.text":
 		what = w.Translate("role.helpdesk")
+	case "mail.operator.app.added.text", "mail.operator.app.changed.text", "mail.operator.app.secret.text", "mail.operator.app.removed.text":
+		what = "Grafana (grafana)"
 	case "mail.trusted.text":
 		what = w.Translate("trust.label", "Count", 30)
 	}
@@ -55,7 +62,7 @@ func storyMail(lang, key string, brand brand.Brand) delivery.Message {
 	}
 	say := func(key string) string {
 		return w.Translate(key, "Code", code, "Link", "https://signin.example.com/signin/verify#7KQ2M9XPA3HVTN",
-			"Site", "Example & Söhne", "URL", "https://signin.example.com", "Query", "", "Token", token, "What", what, "Count", 7,
+			"Site", "Example & Söhne", "URL", "https://signin.example.com", "Query", "", "Token", token, "What", what, "More", "groups, redirects", "Count", 7,
 			"Valid", w.Translate("mail.minutes", "Count", 15), "Until", until,
 			"When", w.FormatTime(now), "Browser", w.Translate("browser.on", "Browser", "Firefox", "System", "Windows"),
 			"Address", "203.0.113.5", "Who", w.Translate("mail.operator.name", "Name", "root"))

@@ -17,6 +17,7 @@ type methodPage struct {
 	Choices    []methodChoice
 	Backup     []methodChoice // recovery methods
 	StepUp     bool           // the attempt is a step-up
+	DeskURL    string         // where a code from the help desk is entered; "": it is not accepted
 	Frozen     time.Time      // until when the account is frozen; zero: it is not
 }
 
@@ -32,6 +33,9 @@ func (s *Handlers) methodView(r *http.Request, p attempt, unavailable string) re
 	m := methodPage{
 		ReturnTo: p.target.returnTo, AccountTag: s.accountTag(p.Account().ID), AppName: p.target.ClientName,
 		StepUp: p.StepUp, Frozen: p.Frozen,
+	}
+	if p.AcceptsDeskCode() {
+		m.DeskURL = p.target.At(deskPath)
 	}
 	for _, o := range p.Offers {
 		words := s.methodWords(s.Pages.Localizer(r), o.About, o.Masked)

@@ -27,6 +27,9 @@ var (
 	joinDone = notice{
 		Title: "join.done.title", Texts: []string{"join.done.text"}, Link: "signin.button", To: "/signin",
 	}
+	addressDone = notice{
+		Title: "address.done.title", Texts: []string{"address.done.text"}, Link: "signin.button", To: "/signin",
+	}
 	signOutDone = notice{
 		Title: "signout.done.title", Texts: []string{"signout.done.text"}, Link: "signin.button", To: "/signin",
 	}

@@ -67,6 +67,9 @@ func (s *Handlers) buildEnrollView(
 	if len(all) == 0 || e.maxFactors == 1 { // else the account has done these steps, and the next page repeats them
 		p.Intro = e.words.Intro
 	}
+	if e.MethodRequired {
+		p.Factors = nil // a desk code shows nobody which numbers the account has
+	}
 	view := render.View{Template: "enroll", TitleText: e.words.Title}
 	for _, f := range e.fields {
 		a := enrollField{Field: f, Label: e.words.Messages[f.Name], Value: typed.Get(f.Name)}

@@ -99,6 +99,9 @@ func (s *Handlers) cookiesBlocked(r *http.Request) bool {
 func (s *Handlers) resumeURL(r *http.Request, p attempt, target returnTarget) (string, error) {
 	_, err := s.requireSession(r)
 	hasSession := err == nil
+	if errors.Is(err, session.ErrMethodRequired) {
+		return target.At(render.SetupPath), nil
+	}
 	if !hasSession && !errors.Is(err, session.ErrNoSession) {
 		return "", err
 	}

@@ -582,6 +582,19 @@ func mailedStories(t *testing.T) []story {
 			nil,
 		},
 		{"join-done", noticeView(joinDone, ""), 200, nil, nil},
+		{
+			"address", addressView(addressPage{}), 200,
+			[]string{"input#token[autofocus]", "form[action=/address]", "form[data-open]"}, []string{"input[name=confirm]"},
+		},
+		{
+			"address-confirm", addressView(addressPage{"", "TOKEN", "jane@example.net"}), 200,
+			[]string{"jane@example.net", "input[name=confirm]", "input[value=TOKEN]"}, []string{"input#token[type=text]"},
+		},
+		{
+			"address-link", mustWithFieldError(t, addressView(addressPage{Token: "TOKEN"}), "token", account.ErrLink), 422,
+			[]string{"p#token-wrong", "Ask the administrator", "input#token[value=TOKEN]"}, nil,
+		},
+		{"address-done", noticeView(addressDone, ""), 200, []string{"Your email address has been changed"}, nil},
 		{"signup", signUpView(signUpPage{}), 200, []string{"form[action=/signup]"}, nil},
 		{
 			"signup-wrong",

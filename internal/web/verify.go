@@ -27,6 +27,7 @@ type verifyPage struct {
 	LongCode          bool   // the guess budget is used up, so the answer is longer
 	HasOtherMethods   bool   // another method can be chosen
 	StepUp            bool   // the attempt is a step-up
+	DeskURL           string // where a code from the help desk is entered; "": it is not accepted
 	AttemptsExhausted bool   // too many wrong codes
 	RestartURL        string // where a step-up starts again
 	Reason            string // why the second step is asked for; "": not said
@@ -66,6 +67,9 @@ func (s *Handlers) newVerifyPage(r *http.Request, p attempt) (verifyPage, error)
 	v.StatusURL, v.TrustURL = statusPath+tagged, "/signin/trust"+tagged
 	if p.Why.Reason != trust.TrustDisabled { // nothing to explain
 		v.Reason = s.reasonText(w, p.Why)
+	}
+	if p.AcceptsDeskCode() {
+		v.DeskURL = p.target.At(deskPath)
 	}
 	if p.StepUp {
 		v.RestartURL = render.StepUpURL(p.target.urlOrSettings(), http.MethodGet)

@@ -15,6 +15,7 @@ import (
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/deskcode"
 	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/enroll"
 	"twostep.example/twostep/internal/grant"
@@ -30,6 +31,7 @@ type Handlers struct {
 	Sessions     *session.Sessions
 	Challenges   *challenge.Challenges
 	Enrollments  *enroll.Enrollments
+	DeskCodes    *deskcode.DeskCodes
 	SignIns      *signin.SignIns
 	Pages        *render.Renderer
 	Grants       *grant.Grants       // nil: no apps
@@ -75,6 +77,9 @@ func (s *Handlers) Routes() []render.Route {
 		s.withTarget("GET /join", s.showJoin),
 		s.withTarget("POST /join", s.handleJoin),
 		s.withTarget("GET /join/done", showNotice(s, joinDone)),
+		s.withTarget("GET /address", s.showAddress),
+		s.withTarget("POST /address", s.handleAddress),
+		s.withTarget("GET /address/done", showNotice(s, addressDone)),
 
 		s.withSession("GET /settings", s.showSettings),
 		s.withSession("POST /settings/later", s.handleDismissRecommendation),
@@ -104,7 +109,7 @@ func (s *Handlers) Routes() []render.Route {
 		s.public("GET /.well-known/change-password", redirectTo("/settings/password")),
 		s.public("GET /robots.txt", serveRobots),
 	}
-	return slices.Concat(routes, s.enrollRoutes(), s.inboxRoutes())
+	return slices.Concat(routes, s.deskRoutes(), s.enrollRoutes(), s.inboxRoutes())
 }
 
 // attempt is a sign-in or a step-up in progress. Its type differs from signedIn, so that no handler can mistake one for

@@ -107,7 +107,7 @@ func TestEveryRouteSendsHeadersAndRefusesOtherMethods(t *testing.T) {
 // A form that no page sends is refused before a service is called.
 func TestUnexpectedFormsAreRefused(t *testing.T) {
 	_, h := newTestHandlersAndMux()
-	for _, target := range []string{"/signin", "/signin/cancel", "/forgot", "/reset", "/signup", "/join",
+	for _, target := range []string{"/signin", "/signin/cancel", "/forgot", "/reset", "/signup", "/join", "/address",
 		"/signout", "/inbox/clock"} {
 		for _, c := range []struct {
 			kind, body string
@@ -143,6 +143,8 @@ func TestPublicPagesStatusAndRedirect(t *testing.T) {
 		{"/reset/done", "", 200},
 		{"/join", "", 200},
 		{"/join/done", "", 200},
+		{"/address?token=SECRET", "", 200},
+		{"/address/done", "", 200},
 		{"/signup/sent", "", 200},
 		{"/settings", "/signin?return_to=%2Fsettings", 303},
 		{"/settings/x.css", "", 404},
@@ -172,9 +174,10 @@ func TestSignOutWithoutSession(t *testing.T) {
 func TestEmptyFieldsAreReported(t *testing.T) {
 	_, h := newTestHandlersAndMux()
 	for target, want := range map[string]string{
-		"/forgot": "Enter your email address.",
-		"/reset":  "Open the link in our email again, or paste the code from the email.",
-		"/join":   "Open the link in our email again, or paste the code from the email.",
+		"/forgot":  "Enter your email address.",
+		"/reset":   "Open the link in our email again, or paste the code from the email.",
+		"/join":    "Open the link in our email again, or paste the code from the email.",
+		"/address": "Open the link in our email again, or paste the code from the email.",
 	} {
 		if w := sendRequest(h, "POST", target, urlencoded, ""); w.Code != 422 ||
 			!strings.Contains(w.Body.String(), want) {

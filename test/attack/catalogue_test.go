@@ -29,9 +29,10 @@ var later = map[string]string{
 }
 
 // unused are the numbers from 1 to lastRow that no row has.
-var unused = slices.Concat([]int{317, 318, 319, 324}, numbers(396, 399), numbers(406, 419), numbers(437, 449), numbers(459, 464), numbers(474, 489))
+var unused = slices.Concat([]int{317, 318, 319, 324}, numbers(396, 399), numbers(406, 419), numbers(437, 449), numbers(459, 464), numbers(474, 489), numbers(497, 519),
+	numbers(525, 559))
 
-const lastRow = 496
+const lastRow = 566
 
 // numbers returns the numbers from first to last.
 func numbers(first, last int) (all []int) {

@@ -64,6 +64,7 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 	files := programFiles(t)
 	for name, want := range map[string][]string{
 		"CreateSession": {
+			"internal/challenge/desk.go acceptDeskCode",
 			"internal/challenge/prove.go saveSession", "internal/session/session.go Replace",
 			"internal/signin/signin.go enterTrusted",
 		},
@@ -72,7 +73,7 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		"continueWith":          {"internal/signin/signin.go Start"},
 		"Reauthenticate":        {"internal/challenge/prove.go saveSession"},
 		"ReauthenticateSession": {"internal/session/session.go Reauthenticate"},
-		"VerifyMAC":             {"internal/challenge/prove.go compare", "internal/web/return_target.go checkAccountTag"},
+		"VerifyMAC":             {"internal/challenge/desk.go VerifyDeskCode", "internal/challenge/prove.go compare", "internal/web/return_target.go checkAccountTag"},
 		"EqualTokenHash": {
 			"internal/client/client.go MatchesSecret", "internal/device/device.go acceptsSecret",
 			"internal/device/device.go rotateSecret", "internal/grant/auth_request.go GetAuthRequest",
@@ -84,6 +85,13 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		"Consume":        {"internal/challenge/prove.go accept", "internal/enroll/enroll.go Confirm"},
 		"UseCode":        {"internal/challenge/prove.go Consume"},
 		"PassChallenge":  {"internal/challenge/prove.go Consume"},
+		"acceptDeskCode": {"internal/challenge/desk.go VerifyDeskCode"},
+		"VerifyDeskCode": {"internal/deskcode/deskcode.go Use"},
+		"UseDeskCode":    {"internal/challenge/desk.go acceptDeskCode"},
+		"SpendDeskGuess": {"internal/challenge/desk.go guessDeskCode"},
+		"ShowDeskCode":   {"internal/deskcode/deskcode.go reveal"},
+		"CompleteSetup":  {"internal/enroll/enroll.go Confirm"},
+		"GetForSetup":    {"internal/session/session.go Get", "internal/web/desk.go withSetup"},
 		"VerifyPassword": {"internal/signin/signin.go Start"},
 		"ChargePassword": {
 			"internal/account/password.go VerifyFormerPassword", "internal/account/password.go VerifyPassword",
@@ -113,13 +121,13 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		"RefundChallenge":  {"internal/odds/budget.go refundChallenge"},
 		"RenewGuessBudget": {"internal/odds/budget.go Renew"},
 		"CreateBudgetEntry": {
-			"internal/odds/budget.go Charge", "internal/odds/budget.go Renew", "internal/odds/share.go add",
+			"internal/odds/budget.go Charge", "internal/odds/budget.go Renew", "internal/odds/desk.go ChargeDeskGuess", "internal/odds/share.go add",
 		},
 		"newEntry": {
-			"internal/odds/budget.go Charge", "internal/odds/budget.go Refund", "internal/odds/mail.go SpendMail",
+			"internal/odds/budget.go Charge", "internal/odds/budget.go Refund", "internal/odds/desk.go ChargeDeskGuess", "internal/odds/mail.go SpendMail",
 		},
 		"SetPassword": {
-			"internal/account/password.go ResetPassword", "internal/enroll/undo.go undoChange",
+			"internal/account/password.go ResetPassword", "internal/deskcode/deskcode.go removePassword", "internal/enroll/undo.go undoChange",
 			"internal/signin/signin.go ChangePassword",
 		},
 		"SetCookie": {
@@ -141,7 +149,7 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		},
 		"EndOthers": {
 			"internal/enroll/enroll.go Confirm", "internal/enroll/enroll.go Remove",
-			"internal/enroll/second_step.go SetEmailSecondStep",
+			"internal/enroll/second_step.go SetEmailSecondStep", "internal/session/session.go CompleteSetup",
 		},
 		"CreateFactor":          {"internal/enroll/enroll.go save", "internal/enroll/undo.go restoreFactor"},
 		"UseFactor":             {"internal/challenge/prove.go Consume"},
@@ -150,9 +158,9 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		// Whatever raises the epoch ends trust, and only a full proof begins it.
 		"EndTrust": {
 			"internal/account/operator.go setDisabled", "internal/account/password.go ResetPassword",
-			"internal/challenge/prove.go notifyBackupUsed", "internal/device/operator.go ForgetAllBy",
+			"internal/challenge/desk.go acceptDeskCode", "internal/challenge/prove.go notifyBackupUsed", "internal/deskcode/deskcode.go Cancel", "internal/device/operator.go ForgetAllBy",
 			"internal/device/trusted.go RevokeAllDevices", "internal/enroll/operator.go ConfirmProposedEmail",
-			"internal/enroll/operator.go removeBy", "internal/enroll/undo.go undoChange",
+			"internal/enroll/operator.go removeBy", "internal/enroll/setup.go KeepOnlyEmail", "internal/enroll/undo.go undoChange",
 			"internal/session/operator.go EndAllBy", "internal/session/session.go EndAll", "internal/session/session.go EndOthers",
 			"internal/signin/signin.go ChangePassword",
 		},
@@ -160,7 +168,7 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		"SetNames": {"internal/account/account.go ChangeNames", "internal/account/operator.go Rename"}, "ChangeNames": {"internal/web/name.go handleChangeName"},
 		"UpdateTrustEpoch": {"internal/account/trust.go EndTrust"},
 		"IncrementEpoch": {
-			"internal/enroll/operator.go ConfirmProposedEmail", "internal/enroll/operator.go removeBy",
+			"internal/deskcode/deskcode.go removePassword", "internal/enroll/operator.go ConfirmProposedEmail", "internal/enroll/operator.go removeBy", "internal/enroll/setup.go KeepOnlyEmail",
 			"internal/session/operator.go EndAllBy", "internal/session/session.go EndAll",
 			"internal/session/session.go EndOthers", "internal/store/account_list.go DeleteAccount",
 		},
@@ -172,6 +180,10 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 			"internal/device/operator.go ForgetBy", "internal/enroll/operator.go removeBy", "internal/session/operator.go EndAllBy",
 			"internal/session/operator.go EndBy",
 		},
+		// Whatever changes an app tells all operators.
+		"CreateClient": {"internal/client/clients.go Create", "internal/client/registration.go Register"},
+		"UpdateClient": {"internal/client/clients.go change"}, "DeleteClient": {"internal/client/clients.go Delete"},
+		"NotifyOperators": {"internal/client/clients.go alter"}, "alter": {"internal/client/clients.go Create", "internal/client/clients.go Delete", "internal/client/clients.go change"},
 		"SendLinkBy": {"internal/account/operator.go SendPasswordReset", "internal/enroll/operator.go ProposeEmail"},
 		"Permit": {"internal/account/operator.go ChangeBy", "internal/account/operator.go SendLinkBy",
 			"internal/enroll/operator.go EndFreeze"},
@@ -203,7 +215,7 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 var shortHashes = []string{"internal/check/methods.go", "internal/seal/blocklist.go", "factor/totp/hotp.go", "delivery/receipt.go"}
 
 // macs are the files outside internal/seal that make keyed hashes, for formats of others.
-var macs = []string{"internal/check/methods.go", "factor/totp/hotp.go", "delivery/receipt.go", "delivery/gateway_sigv4.go"}
+var macs = []string{"internal/check/methods.go", "factor/totp/hotp.go", "delivery/receipt.go", "delivery/gateway_sigv4.go", "internal/webhook/message.go"}
 
 // unsafeFiles compute password hashes in memory outside the heap.
 var unsafeFiles = []string{"internal/seal/argon2_memory.go", "internal/seal/mapping_unix.go"}

@@ -110,7 +110,7 @@ func TestInjectedTextStaysText(t *testing.T) {
 		for _, text := range injections {
 			h.exec("DELETE FROM rate_limit_counters") // of the password, for somebody who is in
 			for path, fields := range map[string][]string{
-				"/signin": {"email", text, "password", text, "return_to", text}, "/forgot": {"email", text}, "/reset": {"token", text, "password", text},
+				"/signin": {"email", text, "password", text, "return_to", text}, "/forgot": {"email", text}, "/reset": {"token", text, "password", text}, "/address": {"token", text, "confirm", text},
 				"/signup": {"email", text, "name", text}, "/join": {"token", text, "name", text, "password", text}, "/signin/verify": {"code", text}, "/signin/method": {"method", text},
 				"/settings/password": {"email", text, "current", text, "password", text},
 				"/settings/confirm":  {"password", text, "return_to", text}, "/settings/email": {"email", text}, "/settings/2step/sms": {"country", text, "number", text, "return_to", text}, "/settings/2step/app/verify": {"code", text},
@@ -151,7 +151,7 @@ func TestFormsKeepInputButNoSecrets(t *testing.T) {
 	const secret, typed = "9x7-secret-9x7", "typed@here"
 	for path, fields := range map[string][]string{
 		"/signin": {"email", typed, "password", secret}, "/forgot": {"email", typed}, "/signup": {"email", typed, "name", "Eva"}, "/join": {"name", "Eva", "token", typed, "password", secret},
-		"/reset": {"token", typed, "password", secret}, "/settings/password": {"current", secret, "password", secret}, "/signin/verify": {"code", secret},
+		"/reset": {"token", typed, "password", secret}, "/address": {"token", typed}, "/settings/password": {"current", secret, "password", secret}, "/signin/verify": {"code", secret},
 	} {
 		a := h.wantStatus(b.Post(path, fields...), http.StatusUnprocessableEntity)
 		if strings.Contains(a.Body, secret) {
@@ -169,7 +169,7 @@ func TestFormsKeepInputButNoSecrets(t *testing.T) {
 	if strings.Contains(a.Body, "9x7-sec") || !strings.Contains(a.Body, `value="`+typed+`"`) || !strings.Contains(a.Body, `value="`+token+`"`) {
 		t.Errorf("/join of a link: %s", a.Body)
 	}
-	for _, path := range []string{"/signin", "/forgot", "/signup", "/join", "/reset", "/settings/password", "/signin/verify"} {
+	for _, path := range []string{"/signin", "/forgot", "/signup", "/join", "/reset", "/address", "/settings/password", "/signin/verify"} {
 		a := h.wantStatus(b.Post(path), http.StatusUnprocessableEntity)
 		if !strings.Contains(a.Body, `role="alert"`) {
 			t.Errorf("%s, empty: nothing is said", path)

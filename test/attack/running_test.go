@@ -296,7 +296,7 @@ func (h *server) contents() string {
 				"email_second_step FROM accounts"
 		case "outbox_messages":
 			query = "SELECT id, expires_at FROM outbox_messages"
-		case "failed_passwords", "audit_counters", "audit_browsers":
+		case "failed_passwords", "audit_counters", "audit_browsers", "client_uses":
 			continue
 		case "audit_events":
 			query = "SELECT id, kind, account, target FROM audit_log WHERE result = 'success'"

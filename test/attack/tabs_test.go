@@ -233,10 +233,10 @@ func TestNoPageOfASignInLeadsOffThisSite(t *testing.T) {
 	b := h.Browser()
 	b.Password()
 	pages := []string{"/signin", "/signin/verify", "/signin/method", "/forgot", "/forgot/sent", "/signup", "/signup/sent", "/reset", "/reset/done",
-		"/join", "/join/done", "/undo", "/undo/done", "/undo/requested"}
+		"/join", "/join/done", "/undo", "/undo/done", "/undo/requested", "/address", "/address/done"}
 	forms := map[string][]string{
 		"/signin": {"email", "nobody@example.com", "password", "wrong horse battery"}, "/signin/verify": {"code", "000000"}, "/forgot": {"email", live.AnnaEmail},
-		"/signin/code": nil, "/signin/other": nil, "/signup": {"email", "new@example.org", "name", "New"}, "/reset": {"token", "x"}, "/join": {"token", "x"}, "/undo": {"token", "x", "password", "x"},
+		"/signin/code": nil, "/signin/other": nil, "/signup": {"email", "new@example.org", "name", "New"}, "/reset": {"token", "x"}, "/join": {"token", "x"}, "/undo": {"token", "x", "password", "x"}, "/address": {"token", "x", "confirm", "1"},
 	}
 	for _, back := range append(offSite, "/signin?return_to=//evil.example/"+strings.Repeat("a", 1100)) {
 		for _, query := range []string{"?return_to=" + escapeQuery(back), "?return_to=/settings&return_to=" + escapeQuery(back)} {

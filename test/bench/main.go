@@ -18,6 +18,10 @@
 //	go run ./bench -crowd
 //
 // measures only the wait of people beside floods of sign-ins.
+//
+//	go run ./bench -operators 100000
+//
+// measures only the lists of the operators' pages, with so many accounts and ten times as many security events.
 package main
 
 import (
@@ -66,6 +70,7 @@ func main() {
 	accounts := flag.Int("create", 0, "create a database of so many accounts, and measure nothing")
 	existing := flag.Int("of", 0, "measure only a database of so many accounts, made with -create")
 	floods := flag.Bool("crowd", false, "measure only the wait of people beside floods of sign-ins")
+	lists := flag.Int("operators", 0, "measure only the lists of the operators' pages, with so many accounts")
 	database := flag.String("database", "", "the database, which is empty for -create: a file or a postgres:// URL")
 	keys := flag.String("keys", "", "the directory of its key file; default: that of the database")
 	flag.Parse()
@@ -79,6 +84,8 @@ func main() {
 		if g, err = grow(ctx, *database, dir, *existing); err == nil {
 			err = show(g.items(g, ""))
 		}
+	case *lists > 0:
+		err = measureOperators(ctx, *lists)
 	case *floods:
 		err = measureCrowds(ctx)
 	default:
@@ -169,6 +176,15 @@ func measure(ctx context.Context, dir string, quick bool) ([]item, error) {
 		return nil, fmt.Errorf("SQLite: %w", err)
 	}
 	items = append(items, grown...)
+	listed := operatorAccounts
+	if quick {
+		listed = quickAccounts
+	}
+	lists, err := operators(ctx, "SQLite", dir, listed, file)
+	if err != nil {
+		return nil, fmt.Errorf("SQLite: operators: %w", err)
+	}
+	items = append(items, lists...)
 	url, drop, err := postgres()
 	if err != nil {
 		fmt.Printf("PostgreSQL is not measured: %v\n", err)
@@ -186,7 +202,11 @@ func measure(ctx context.Context, dir string, quick bool) ([]item, error) {
 	if grown, err = growths(ctx, "PostgreSQL", dir, quick, postgres); err != nil {
 		return nil, fmt.Errorf("PostgreSQL: %w", err)
 	}
+	if lists, err = operators(ctx, "PostgreSQL", dir, listed, postgres); err != nil {
+		return nil, fmt.Errorf("PostgreSQL: operators: %w", err)
+	}
 	items = append(items, grown...)
+	items = append(items, lists...)
 	fmt.Println("PostgreSQL: the tests' own server does not fsync; TWOSTEP_TEST_POSTGRES names another.")
 	return append(items, pg...), nil
 }

@@ -48,6 +48,7 @@ func TestScript(t *testing.T) {
 			"waitserver":  waitServer,
 			"readpage":    readPage,
 			"postform":    postForm,
+			"receiver":    startReceiver(t),
 		},
 		Setup: func(env *testscript.Env) error {
 			// The settings of whoever runs the test stay out of it.

@@ -134,6 +134,11 @@ func newMachine(t *testing.T, bin, page, text string) *machine {
 	m.values = strings.NewReplacer("/usr/src/twostep", source, "/usr/local/bin", root+"/bin", "/etc/", root+"/etc/",
 		"/var/lib/twostep", root+"/var/lib/twostep", "/root/", root+"/root/", "/run/twostep", root+"/run/twostep",
 		"http://127.0.0.1:8080", m.url, "127.0.0.1:9464", unusedAddress(t))
+	if page == "webhooks.md" {
+		m.env = append(m.env, "TWOSTEP_WEBHOOK_CRM_SECRET_FILE="+filepath.Join(root, "etc/twostep/webhook-crm"))
+		m.values = strings.NewReplacer("/etc/", root+"/etc/", `"https://crm.example.com/hooks/twostep"`,
+			fmt.Sprintf("%q\nallow_private = true", newReceiver(t, filepath.Join(root, "etc/twostep/webhook-crm")).URL))
+	}
 	m.base = map[string]string{
 		"listen": fmt.Sprintf("%q", address), "public_url": fmt.Sprintf("%q", m.url),
 		"data":   fmt.Sprintf("%q", filepath.Join(root, "var/lib/twostep")),
@@ -252,7 +257,7 @@ func (m *machine) follow(steps []step) {
 	for _, s := range steps {
 		if s.command != "" {
 			m.step(s)
-		} else if slices.Contains([]string{"branding.md", "monitor.md", "text-messages.md"}, m.page) {
+		} else if slices.Contains([]string{"branding.md", "monitor.md", "text-messages.md", "webhooks.md"}, m.page) {
 			m.add(m.values.Replace(s.content))
 		}
 	}

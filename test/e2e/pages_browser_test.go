@@ -25,7 +25,7 @@ type story struct {
 var stories = []story{
 	{"sign-in", signInStory}, {"verify", verifyStory}, {"longer", longerStory}, {"delivery", deliveryStory}, {"link", linkStory}, {"undo", undoStory},
 	{"settings", settingsStory}, {"local", localStory}, {"fault", faultStory},
-	{"app", appStory}, {"number", numberStory}, {"recovery", recoveryStory}, {"address", addressStory}, {"trust", trustStory}, {"operators", operatorsStory}, {"oidc", shopStory}, {"device", deviceStory}, {"document", documentStory},
+	{"app", appStory}, {"number", numberStory}, {"recovery", recoveryStory}, {"address", addressStory}, {"trust", trustStory}, {"operators", operatorsStory}, {"apps", operatorsAppsStory}, {"oidc", shopStory}, {"device", deviceStory}, {"document", documentStory},
 }
 
 // Every page in every situation passes axe-core's rules, in the light and in the dark, on

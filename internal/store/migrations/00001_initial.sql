@@ -144,19 +144,43 @@ CREATE TABLE sessions (
 	persistent        BOOLEAN NOT NULL,             -- the browser keeps its cookie until expires_at
 	device_id         TEXT NOT NULL,
 	trust_verified_at BIGINT NOT NULL,              -- when the trust that skipped the second step was verified
-	factor_id         TEXT NOT NULL                 -- the factor that proved the second step last; '' for email and trust
+	factor_id         TEXT NOT NULL,                -- the factor that proved the second step last; '' for email and trust
+	desk_code_id      TEXT NOT NULL,                -- the desk code that replaced the second step; '' once both are completed
+	method_required   BOOLEAN NOT NULL              -- the person must set up a method before anything else
 );
 CREATE INDEX sessions_account ON sessions (account_id, started_at, id);
 CREATE INDEX sessions_device ON sessions (device_id) WHERE device_id <> '';
 CREATE INDEX sessions_expires ON sessions (expires_at);
 
+-- A code that the help desk reads to a person who is locked out, from its request on. An account has at most one that
+-- has not ended.
+CREATE TABLE desk_codes (
+	id          TEXT PRIMARY KEY,
+	account_id  TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+	epoch       BIGINT NOT NULL,                    -- of the account, when it was requested; not accepted if it differs
+	state       TEXT NOT NULL,                      -- waiting, approved, valid, used, refused, cancelled, replaced, expired
+	asked_by    TEXT NOT NULL,                      -- 'TYPE:ID' of the operator
+	approved_by TEXT NOT NULL,                      -- 'TYPE:ID' of the second operator; '' if none was needed
+	mac         BYTEA NOT NULL,                     -- keyed hash; empty until the code is shown
+	attempt_id  TEXT NOT NULL,                      -- the sign-in in which a code was entered first; '' if none was
+	guesses     BIGINT NOT NULL,                    -- codes compared with it
+	asked_at    BIGINT NOT NULL,
+	expires_at  BIGINT NOT NULL,                    -- of the present state
+	used_at     BIGINT NOT NULL,
+	ended_at    BIGINT NOT NULL                     -- 0: waiting, approved or valid
+);
+CREATE UNIQUE INDEX desk_codes_open ON desk_codes (account_id) WHERE ended_at = 0;
+CREATE INDEX desk_codes_due ON desk_codes (expires_at) WHERE ended_at = 0;
+CREATE INDEX desk_codes_account ON desk_codes (account_id);
+CREATE INDEX desk_codes_ended ON desk_codes (ended_at) WHERE ended_at > 0;
+
 -- A link sent by email.
 CREATE TABLE email_links (
 	token_hash  BYTEA PRIMARY KEY,
-	purpose     TEXT NOT NULL,                       -- invite, signup, reset, address, undo, exists, decoy
+	purpose     TEXT NOT NULL,                       -- invite, signup, reset, address, undo, desk, exists, decoy
 	email       TEXT NOT NULL,                       -- canonical form; undo: of the account before the change
-	account_id  TEXT NOT NULL,                       -- reset, address, undo
-	factor_id   TEXT NOT NULL,                       -- undo: the factor to remove; '' to restore the address
+	account_id  TEXT NOT NULL,                       -- reset, address, undo, desk
+	factor_id   TEXT NOT NULL,                       -- undo: the factor to remove; '' to restore the address; desk: the desk code
 	replaced    BYTEA NOT NULL,                      -- undo: the factor to restore, as JSON with a sealed body; empty: none
 	due_at      BIGINT NOT NULL,                     -- undo: when it takes effect; 0: it was not requested
 	language    TEXT NOT NULL,                       -- undo: of the person who requested it, for the messages at due_at; invite: of the mail
@@ -174,6 +198,7 @@ CREATE INDEX email_links_expires ON email_links (expires_at);
 CREATE INDEX email_links_account ON email_links (account_id, created_at);
 CREATE INDEX email_links_email ON email_links (email, purpose);
 CREATE INDEX email_links_invite ON email_links (created_at, email) WHERE purpose = 'invite';
+CREATE INDEX email_links_invited ON email_links (email) WHERE purpose = 'invite' AND used_at = 0;
 CREATE INDEX email_links_due ON email_links (due_at) WHERE due_at > 0 AND used_at = 0;
 
 -- Kinds of security events and types of actors. A number never changes.
@@ -198,7 +223,11 @@ INSERT INTO audit_terms (id, term) VALUES
 	(58, 'grant.created'), (59, 'grant.ended'), (60, 'authorization_code.reused'), (61, 'user_code.rejected'),
 	(62, 'refresh_token.reused'), (63, 'signing_key.created'), (64, 'backup.restored'), (65, 'events.omitted'),
 	(66, 'account.deleted'), (67, 'account.exported'), (68, 'invitation.revoked'), (69, 'email.change_proposed'),
-	(70, 'account.role_changed'), (71, 'delivery.tested');
+	(70, 'account.role_changed'), (71, 'delivery.tested'),
+	(72, 'desk_code.requested'), (73, 'desk_code.approved'), (74, 'desk_code.refused'), (75, 'desk_code.shown'),
+	(76, 'desk_code.used'), (77, 'desk_code.rejected'), (78, 'desk_code.cancelled'), (79, 'desk_code.expired'),
+	(95, 'people.exported'), (96, 'events.exported'),
+	(80, 'webhook.tested'), (81, 'webhook.replayed'), (82, 'webhook.failed');
 
 -- The browsers that security events name.
 CREATE TABLE audit_browsers (
@@ -248,6 +277,32 @@ CREATE TABLE audit_counters (
 );
 CREATE INDEX audit_counters_ends ON audit_counters (ends_at);
 
+-- How far the security events were delivered to each webhook of the configuration.
+CREATE TABLE webhooks (
+	name          TEXT PRIMARY KEY,
+	position      BIGINT NOT NULL,                  -- an event with a smaller id is delivered, not for it, or in webhook_deliveries
+	lease         TEXT NOT NULL,                    -- random, changed by the server that delivers; '': none does
+	failures      BIGINT NOT NULL,                  -- failed attempts since the last delivery
+	failing_since BIGINT NOT NULL,                  -- the first of them
+	failure       TEXT NOT NULL,                    -- why the last of them failed
+	due_at        BIGINT NOT NULL,                  -- no attempt before
+	gone          BOOLEAN NOT NULL,                 -- the receiver wants no more (status 410)
+	delivered_at  BIGINT NOT NULL,                  -- the last delivery
+	lost          BIGINT NOT NULL,                  -- events that were given up since the last replay
+	lost_at       BIGINT NOT NULL                   -- when the last of them was
+);
+
+-- Events after the position of a webhook that were delivered, and events that failed while others were delivered.
+CREATE TABLE webhook_deliveries (
+	webhook       TEXT NOT NULL REFERENCES webhooks (name) ON DELETE CASCADE,
+	event_id      BIGINT NOT NULL,                  -- of audit_events
+	failures      BIGINT NOT NULL,                  -- failed attempts; 0: it is delivered
+	failing_since BIGINT NOT NULL,
+	due_at        BIGINT NOT NULL,
+	PRIMARY KEY (webhook, event_id)
+);
+CREATE INDEX webhook_deliveries_failed ON webhook_deliveries (webhook, due_at) WHERE failures > 0;
+
 -- What an account has enrolled: an authenticator app, a phone number, a set of recovery codes.
 CREATE TABLE factors (
 	id           TEXT PRIMARY KEY,
@@ -280,7 +335,7 @@ CREATE TABLE rate_limit_counters (
 	used      BIGINT NOT NULL,
 	PRIMARY KEY (kind, subject, window_ms, ends_at)
 );
-CREATE INDEX rate_limit_counters_ends ON rate_limit_counters (ends_at) WHERE kind <> 'site_guesses';
+CREATE INDEX rate_limit_counters_ends ON rate_limit_counters (ends_at) WHERE kind NOT IN ('site_guesses', 'text_budget');
 
 -- One browser. Its cookie holds a series that stays and a random secret that is replaced with every use.
 CREATE TABLE devices (
@@ -347,7 +402,7 @@ CREATE TABLE guess_budgets (
 CREATE TABLE guess_budget_entries (
 	id            TEXT PRIMARY KEY,
 	budget        TEXT NOT NULL,
-	kind          TEXT NOT NULL,                    -- guess, pair, send, renewal, proof
+	kind          TEXT NOT NULL,                    -- guess, pair, desk, send, renewal, proof
 	challenge_id  TEXT NOT NULL,
 	device_id     TEXT NOT NULL,                    -- the known browser that caused it; '' for others
 	known_network BOOLEAN NOT NULL,                 -- unknown browser, network where both steps were completed
@@ -375,6 +430,12 @@ CREATE TABLE clients (
 	id           TEXT PRIMARY KEY,
 	registration TEXT NOT NULL,                     -- JSON
 	created_at   BIGINT NOT NULL
+);
+
+-- When clients were last used, also those of the configuration file.
+CREATE TABLE client_uses (
+	client_id TEXT PRIMARY KEY,
+	last_at   BIGINT NOT NULL                       -- a little behind, see TouchClient
 );
 
 -- Why requests of clients were rejected, for the operator. Requests with the same reason are one row.
@@ -461,7 +522,7 @@ CREATE TABLE grants (
 	logout_sent_at     BIGINT NOT NULL              -- when the client was notified
 );
 CREATE INDEX grants_account ON grants (account_id, client_id);
-CREATE INDEX grants_client ON grants (client_id);
+CREATE INDEX grants_client ON grants (client_id, account_id, created_at);
 CREATE INDEX grants_session ON grants (session_id);
 CREATE INDEX grants_logout_pending ON grants (session_expires_at, logout_due_at) WHERE logout_pending;
 CREATE INDEX grants_expires ON grants (expires_at);
@@ -485,7 +546,7 @@ CREATE TABLE consents (
 	granted_at BIGINT NOT NULL,
 	PRIMARY KEY (account_id, client_id)
 );
-CREATE INDEX consents_client ON consents (client_id);
+CREATE INDEX consents_client ON consents (client_id, account_id);
 
 -- Keys that sign ID tokens and logout tokens.
 CREATE TABLE signing_keys (

@@ -28,6 +28,15 @@ var links = []mutation{
 			`account.Epoch != l.Epoch`,
 		},
 	}},
+	{test: "TestAddressLink", what: "opening the link of a new address confirms it", edits: []edit{
+		{"internal/web/address.go", `if form["confirm"] == "" {`, `if form["confirm"] == "-" {`},
+	}},
+	{test: "TestAddressLink", what: "the link of a new address works again", edits: []edit{
+		{"internal/enroll/operator.go", `tx.UseEmailLink(ctx, l.TokenHash, e.Now())`, `error(nil)`},
+	}},
+	{test: "TestAddressLink", what: "a link to choose a password changes the address", edits: []edit{
+		{"internal/account/operator.go", `a.findAccountLink(ctx, token, store.LinkAddress)`, `a.findAccountLink(ctx, token, store.LinkReset)`},
+	}},
 	{test: "TestResetMailsCannotBeUsedUp", what: "a quota never opens again", edits: []edit{
 		{"internal/ratelimit/quota.go", `Truncate(window).Add(window)`, `Truncate(400 * window).Add(400 * window)`},
 	}},

@@ -26,7 +26,7 @@ type mutation struct {
 type edit struct{ file, old, new string }
 
 // subjects are the mutations.
-var subjects = [][]mutation{starts, steps, odds, guesses, codes, recoveries, sessions, factors, undos, links, names, sites, texts, inputs, records, places, proxies, apps, devices, documents, registrations, hosts, faults, tabs, operators}
+var subjects = [][]mutation{starts, steps, odds, guesses, codes, recoveries, sessions, factors, undos, links, names, sites, texts, inputs, records, places, proxies, apps, devices, documents, registrations, hosts, faults, tabs, operators, webhooks, desks}
 
 // rows are the numbers of the rows of the catalogue that name the test.
 func (m mutation) rows() string { return strings.Join(rowsOf()[m.test], " ") }

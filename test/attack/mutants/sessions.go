@@ -138,7 +138,7 @@ var factors = []mutation{
 		},
 	}},
 	{test: "TestFactorFormsRefuseUnknownFieldsAndTellTheOwner", what: "the old number is not told", edits: []edit{
-		{"internal/enroll/enroll.go", `e.notifyFactor(ctx, tx, a.ID, challenge.Enrolled{Factor: old, Method: m}, factor.NoticeReplaced, from)`,
+		{"internal/enroll/enroll.go", `e.notifyFactor(ctx, tx, a.ID, challenge.Enrolled{Factor: old, Method: m}, factor.NoticeReplaced, "", from)`,
 			`error(nil)`},
 	}},
 	{test: "TestFactorFormsRefuseUnknownFieldsAndTellTheOwner", what: "the old address is not told", edits: []edit{

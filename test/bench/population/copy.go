@@ -27,7 +27,7 @@ func Create(ctx context.Context, database, dir string, n int) error {
 
 // sharedTables have rows of the whole site, which are not copied.
 var sharedTables = []string{
-	"server_state", "clients", "signing_keys", "client_rejections", "registration_tokens", "client_documents",
+	"server_state", "clients", "signing_keys", "client_rejections", "registration_tokens", "client_documents", "client_uses",
 	"audit_counters", "audit_terms", "audit_browsers", "goose_db_version", "sqlite_sequence",
 }
 
@@ -168,6 +168,12 @@ func (c *copier) value(table, column, kind string) string {
 	case table == "audit_events" && column == "id":
 		// The time is in the upper bits. Copies of a row differ in it, by hours and milliseconds, and keep its random bits.
 		return text + ` - (CAST(n AS BIGINT) % 240 * 3600000 + n / 240) * 2097152`
+	case table == "account_keys" && column == "key": // an address, or words of a name
+		if c.postgres {
+			return `CASE WHEN position('\x40'::bytea IN ` + text + `) > 0 THEN convert_to(` + c.prefix() + `, 'UTF8') || ` + text +
+				` ELSE ` + text + ` END`
+		}
+		return `CASE WHEN instr(` + text + `, x'40') > 0 THEN unhex(hex(` + c.prefix() + `) || hex(` + text + `)) ELSE ` + text + ` END`
 	case column == "email":
 		return c.prefix() + ` || ` + text
 	case column == "address":
