@@ -11,7 +11,6 @@ import (
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/outbox"
 	"twostep.example/twostep/internal/render"
-	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/webhook"
 )
 
@@ -138,9 +137,8 @@ func (s *Handlers) handleSendTest(w http.ResponseWriter, r *http.Request, who op
 	}
 	var id string
 	if isText {
-		id, err = s.Accounts.SendTestText(r.Context(), number, who.actor(), s.Pages.Origin(r), func(tx *store.DB) error {
-			return s.Challenges.SpendText(r.Context(), tx, who.Account.ID)
-		})
+		pay := s.Challenges.TextPayment(r.Context(), who.Account.ID)
+		id, err = s.Accounts.SendTestText(r.Context(), number, who.actor(), s.Pages.Origin(r), pay)
 	} else {
 		id, err = s.Accounts.SendTest(r.Context(), form["email"], who.actor(), s.Pages.Origin(r))
 	}

@@ -28,7 +28,7 @@ func (c *Challenges) TextCosts(ctx context.Context) (today, month int64, err err
 	now := c.Now().UTC()
 	first := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
 	windows, err := c.Store.ListCounterWindows(ctx,
-		store.Counter{Kind: store.TextBudget, Window: textBudgetWindow.Milliseconds()}, first)
+		store.Counter{Kind: "text_budget", Window: textBudgetWindow.Milliseconds()}, first)
 	if err != nil {
 		return 0, 0, fmt.Errorf("challenge: text costs: %w", err)
 	}
@@ -45,14 +45,12 @@ const textsPerParty = 3
 
 // quotas returns the quotas of one message.
 func (t TextBudget) quotas(who ratelimit.Standing, account string) []ratelimit.Quota {
-	if t.PerDay == 0 && t.PricePerMessage > 0 { // counted for the operators
-		return []ratelimit.Quota{{
-			Kind: store.TextBudget, Window: textBudgetWindow, Amount: t.PricePerMessage, Limit: math.MaxInt64,
-		}}
-	}
 	shared := ratelimit.Shared{
-		Kind: store.TextBudget, Window: textBudgetWindow, Limit: t.PerDay,
+		Kind: "text_budget", Window: textBudgetWindow, Limit: t.PerDay,
 		PartyLimit: max(t.PerDay/10, textsPerParty*t.PricePerMessage),
+	}
+	if t.PerDay == 0 && t.PricePerMessage > 0 { // counted for the operators
+		shared.Limit, shared.PartyLimit, who = math.MaxInt64, 0, ratelimit.Proven
 	}
 	return shared.For(who, account, t.PricePerMessage)
 }
@@ -65,6 +63,11 @@ func (c *Challenges) SpendText(ctx context.Context, tx *store.DB, account string
 		return err
 	}
 	return nil
+}
+
+// TextPayment returns a function that calls SpendText in a transaction.
+func (c *Challenges) TextPayment(ctx context.Context, account string) func(tx *store.DB) error {
+	return func(tx *store.DB) error { return c.SpendText(ctx, tx, account) }
 }
 
 // spendMessage counts a message. It returns a *ratelimit.LimitedError if it may not be sent now. Text

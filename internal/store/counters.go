@@ -8,11 +8,9 @@ import (
 	"time"
 )
 
-// Kinds of counters that DeleteExpired keeps until Cutoffs.Guesses. It deletes all others at Cutoffs.Ended.
-const (
-	SiteGuesses = "site_guesses"
-	TextBudget  = "text_budget" // what the text messages of a day cost
-)
+// SiteGuesses is a kind of counter that DeleteExpired keeps until Cutoffs.Guesses, like "text_budget". It deletes all
+// others at Cutoffs.Ended.
+const SiteGuesses = "site_guesses"
 
 // Counter identifies a rate limit counter.
 type Counter struct {

@@ -136,6 +136,7 @@ func TestAnonymousAuthorizationRequestsAreBounded(t *testing.T) {
 // unshared are the counters of the whole site that limit nobody else, with the reason.
 var unshared = map[string]string{
 	"wrong_passwords": "limits networks that try passwords; known browsers are not counted",
+	"text_budget":     "read for the operators; the budget is Shared",
 	"site_guesses":    "the alarm asks unknown browsers for a longer code, and new accounts have their own",
 }
 
