@@ -41,7 +41,12 @@ func parsePolicy(name string, text []byte) (twostep.Policy, error) {
 			}
 			continue
 		}
-		if path = slices.Concat(table, path); strings.EqualFold(path[0], "policy") {
+		path = slices.Concat(table, path)
+		switch {
+		case !strings.EqualFold(path[0], "policy"):
+		case len(path) == 1:
+			read.refuse(line, "policy is no value: write the section [policy] and its keys below")
+		default:
 			read.set(path[1:], e.Value(), line)
 		}
 	}
@@ -88,6 +93,9 @@ func (t *policyTables) set(path []string, value *unstable.Node, line int) {
 	text, err := policyValue(value, name)
 	if err == nil {
 		err = rule.Set(name, text)
+	}
+	if err == nil && name == "methods" && len(rule.Methods) == 0 {
+		err = errors.New("is empty, so nobody could sign in: name at least one method")
 	}
 	if err != nil {
 		t.refuse(line, "%s %s", full, err)

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -30,11 +33,34 @@ func TestParsePolicyNamesMistakes(t *testing.T) {
 		"[policy.group.a]\ncolor = \"red\"":            `t.toml:2: policy.group.a.color is unknown, want one of preset, trust`,
 		"[policy.app.a]\nmethods = [1]":                `t.toml:2: policy.app.a.methods wants a list of text in quotes`,
 		"[policy.group]\nfinance = { trust = \"1h\" }": `t.toml:2: policy.group.finance is no section`,
-		"[[policy.group.a]]\ntrust = \"1h\"":           `t.toml:1: [[policy.group.a]] is a list, want [policy.group.a]`,
-		"[policy.group.a]\nrequire = \"soon\"":         `t.toml:2: policy.group.a.require is "soon", want a day like 2027-03-01`,
+		"policy = 1":                           `t.toml:1: policy is no value: write the section [policy]`,
+		"policy = { trust = \"23h\" }":         `t.toml:1: policy is no value: write the section [policy]`,
+		"x = 1\nPolicy = \"off\"":              `t.toml:2: policy is no value: write the section [policy]`,
+		"[policy]\nmethods = []":               `t.toml:2: policy.methods is empty, so nobody could sign in`,
+		"[policy]\nmethods = \"\"":             `t.toml:2: policy.methods is empty, so nobody could sign in`,
+		"[policy.group.a]\nmethods = [\" \"]":  `t.toml:2: policy.group.a.methods is empty, so nobody could sign in`,
+		"[[policy.group.a]]\ntrust = \"1h\"":   `t.toml:1: [[policy.group.a]] is a list, want [policy.group.a]`,
+		"[policy.group.a]\nrequire = \"soon\"": `t.toml:2: policy.group.a.require is "soon", want a day like 2027-03-01`,
 	} {
 		if _, err := parsePolicy("t.toml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+}
+
+// The text of the operators' page, which has no name, and the file of policy try are refused likewise.
+func TestPolicyTryRefusesMistakes(t *testing.T) {
+	for _, text := range []string{"policy = 1", "policy = { trust = \"23h\" }", "[policy]\nmethods = []"} {
+		if _, err := parsePolicy("", []byte(text)); err == nil || !strings.HasPrefix(err.Error(), "line ") {
+			t.Errorf("%q on the page: %v", text, err)
+		}
+		file := filepath.Join(t.TempDir(), "stricter.toml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := (&policyTryCommand{File: file}).Run(t.Context(), console{}, &settingSources{})
+		if wrong := (usageError{}); !errors.As(err, &wrong) || !strings.Contains(err.Error(), "stricter.toml:") {
+			t.Errorf("%q by the command: %v", text, err)
 		}
 	}
 }
