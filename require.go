@@ -5,7 +5,7 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"strings"
+	"path"
 	"time"
 
 	"twostep.example/twostep/internal/render"
@@ -50,7 +50,7 @@ const requestTime = 10 * time.Second
 //   - time limit: the context ends after 10 seconds; RequireStreaming has no limit;
 //   - session: AccountFrom returns its account;
 //   - Options.Policy: a person whose method is not allowed takes both steps again, and one who has to set up another
-//     method is led through that (303).
+//     method is led through that (303). Without an allowed method that they could use or set up they are refused (403).
 //
 // The size and the type of request bodies are not limited. The ResponseWriter supports http.Flusher, http.Hijacker and
 // http.ResponseController.
@@ -83,10 +83,7 @@ func (s *Server) require(h http.Handler, limit time.Duration) http.Handler {
 		if err != nil {
 			return err
 		}
-		if to, err := s.unmetPolicy(r, who); to != "" || err != nil {
-			if err == nil {
-				http.Redirect(w, r, to, http.StatusSeeOther)
-			}
+		if err := s.checkPolicy(r, who); err != nil {
 			return err
 		}
 		a := Account(who.Account)
@@ -136,23 +133,22 @@ func (s *Server) signedIn(r *http.Request) (session.Session, error) {
 	return s.services.Sessions.Get(ctx, s.pages.Cookie(r, render.SessionCookie))
 }
 
-// unmetPolicy returns the page to which a person goes before they go on, because the policy does not allow the method of
-// their session, or requires another one; "": none. The settings stay open, where methods are set up.
-func (s *Server) unmetPolicy(r *http.Request, who session.Session) (to string, err error) {
-	if !s.options.rules.Requires() || strings.HasPrefix(r.URL.Path, "/settings") {
-		return "", nil
+// checkPolicy returns an error if the policy does not allow the method of a session, or requires another one, see
+// challenge.CheckPolicy. The settings of the server stay open, where methods are set up.
+func (s *Server) checkPolicy(r *http.Request, who session.Session) error {
+	if !s.options.rules.Requires() || s.isOwnSettings(r) {
+		return nil
 	}
-	limits := s.options.rules.For(who.Account.Groups, "")
-	missing, err := s.services.Challenges.FindSetUp(r.Context(), who, limits)
-	switch {
-	case err != nil:
-		return "", err
-	case missing != nil && missing.Due && len(missing.Methods) > 0:
-		return render.RequiredMethodURL(r.URL.RequestURI(), r.Method), nil
-	case !who.Allows(limits):
-		return render.StepUpURL(r.URL.RequestURI(), r.Method), nil
-	}
-	return "", nil
+	ctx, stop := context.WithTimeout(r.Context(), requestTime)
+	defer stop()
+	return s.services.Challenges.CheckPolicy(ctx, who, s.options.rules.For(who.Account.Groups, ""))
+}
+
+// isOwnSettings reports whether a request is for a settings page of the server. A path that the mux would change is none:
+// the program may take it for another one.
+func (s *Server) isOwnSettings(r *http.Request) bool {
+	_, pattern := s.settings.Handler(r)
+	return pattern != "" && r.URL.Path == path.Clean(r.URL.Path)
 }
 
 // serveLimited serves r with ctx and the time limit, unless ctx has a deadline already; 0 is no limit.

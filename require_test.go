@@ -219,6 +219,54 @@ func TestRequireFollowsThePolicy(t *testing.T) {
 	}
 }
 
+// Only the server's own settings stay open, where methods are set up: no page of the program whose path looks like one.
+func TestRequireOpensOnlyTheSettingsOfTheServer(t *testing.T) {
+	a := embed(t, func(o *twostep.Options) {
+		o.Methods, o.Policy.All = append(o.Methods, totp.Method{}), twostep.PolicyRule{Require: time.Now().Add(-time.Hour)}
+	})
+	home, err := url.Parse(a.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := a.ts.Require(http.HandlerFunc(whoami))
+	for path, open := range map[string]bool{
+		"/settings": true, "/settings/required": true, "/settings/2step/app": true, "/settings/devices": true,
+		"/settings/billing": false, "/settingsx": false, "/settings/": false, "/settings/../reports": false,
+		"/reports/../settings": false, "//settings": false, "/reports": false, "/admin": false,
+	} {
+		r := a.request("GET", "", nil)
+		r.URL.Path = path
+		for _, c := range a.client.Jar.Cookies(home) {
+			r.AddCookie(c)
+		}
+		r.Host = home.Host
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if open != (w.Body.String() == "anna@example.com") || !open && !strings.HasPrefix(w.Header().Get("Location"), "/settings/required") {
+			t.Errorf("%s: %d to %q, %s", path, w.Code, w.Header().Get("Location"), w.Body)
+		}
+	}
+}
+
+// A person in two groups that allow no method together is told so, and is not asked for both steps again and again.
+func TestRequireWithoutAnAllowedMethod(t *testing.T) {
+	a := embed(t, func(o *twostep.Options) {
+		o.Methods = append(o.Methods, totp.Method{})
+		o.Policy.Groups = map[string]twostep.PolicyRule{"a": {Methods: []string{"email"}}, "b": {Methods: []string{"totp"}}}
+	})
+	a.mux.Handle("/reports", a.ts.Require(http.HandlerFunc(whoami)))
+	if answer := a.do(a.request("GET", "/reports", nil)); answer.StatusCode != http.StatusOK {
+		t.Errorf("in no group: %d", answer.StatusCode)
+	}
+	if err := a.ts.SetGroups(t.Context(), twostep.By{}, "anna@example.com", []string{"a", "b"}); err != nil {
+		t.Fatal(err)
+	}
+	answer := a.do(a.request("GET", "/reports", nil))
+	if page := text(t, answer); answer.StatusCode != http.StatusForbidden || !strings.Contains(page, "methods aren&#39;t allowed here") {
+		t.Errorf("in both groups: %d to %q, %s", answer.StatusCode, answer.Header.Get("Location"), page)
+	}
+}
+
 // A request that another site made the browser send does not reach the app as the person.
 func TestRequireRefusesOtherSites(t *testing.T) {
 	a := embed(t)

@@ -52,6 +52,7 @@ import (
 // Server is a sign-in server. Create one with New. Its methods are safe for concurrent use.
 type Server struct {
 	handler   http.Handler
+	settings  *http.ServeMux // the settings pages, to recognize their requests
 	services  *signin.Services
 	grants    *grant.Grants
 	clients   *client.Clients
@@ -385,6 +386,12 @@ func (s *Server) routes(o Options) http.Handler {
 	}
 	routes := slices.Concat(site.Routes(), operators.Routes(), helps.Routes(), s.provider.Routes(), s.hosts.Routes())
 	s.observeRoutes(routes)
+	s.settings = http.NewServeMux()
+	for _, route := range site.Routes() {
+		if _, path, _ := strings.Cut(route.Pattern, " "); path == "/settings" || strings.HasPrefix(path, "/settings/") {
+			s.settings.Handle(route.Pattern, http.NotFoundHandler())
+		}
+	}
 	mux := s.pages.NewMux(routes...)
 	mux.HandleFunc(healthPattern, func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok") })
 	mux.HandleFunc(readyPattern, s.ready)

@@ -157,10 +157,16 @@ func (s *Handlers) withRole(
 		Roles:   roles,
 		Handler: func(w http.ResponseWriter, r *http.Request) error {
 			who, err := s.requireRole(r, roles)
-			if errors.Is(err, session.ErrStepUpRequired) && r.Method != http.MethodGet {
+			if r.Method != http.MethodGet {
 				// Each form is on the page with the address to which it is sent.
-				s.setNotice(w, "unsent", r.URL.Path, stepUpTime)
-				return redirect(w, r, render.StepUpURL(r.URL.Path, http.MethodGet))
+				switch {
+				case errors.Is(err, session.ErrStepUpRequired):
+					s.setNotice(w, "unsent", r.URL.Path, stepUpTime)
+					return redirect(w, r, render.StepUpURL(r.URL.Path, http.MethodGet))
+				case errors.Is(err, challenge.ErrSetUpRequired):
+					s.setNotice(w, "unsent", r.URL.Path, stepUpTime)
+					return redirect(w, r, render.RequiredMethodURL(r.URL.Path, http.MethodGet))
+				}
 			}
 			if err != nil {
 				return err
@@ -172,7 +178,8 @@ func (s *Handlers) withRole(
 }
 
 // requireRole returns the session of the request. It returns session.ErrNoSession without one, render.ErrNotFound if its
-// account has none of the roles, and session.ErrStepUpRequired if the person has to take both steps again.
+// account has none of the roles, session.ErrStepUpRequired if the person has to take both steps again, and the errors of
+// challenge.CheckPolicy.
 func (s *Handlers) requireRole(r *http.Request, roles []string) (operator, error) {
 	found, err := s.Sessions.Get(r.Context(), s.Pages.Cookie(r, render.SessionCookie))
 	if err != nil {
@@ -185,6 +192,11 @@ func (s *Handlers) requireRole(r *http.Request, roles []string) (operator, error
 	// Most sessions that fail, fail here, without another read.
 	if !found.AuthenticatedAs(session.LevelEmail, s.Sessions.OperatorFreshFor(found), s.Pages.CurrentTime()) {
 		return operator{}, session.ErrStepUpRequired
+	}
+	if rules := s.Sessions.Rules; rules.Requires() {
+		if err := s.Challenges.CheckPolicy(r.Context(), found, rules.For(found.Account.Groups, "")); err != nil {
+			return operator{}, err
+		}
 	}
 	level, err := s.Challenges.OperatorLevel(r.Context(), found)
 	if err != nil {

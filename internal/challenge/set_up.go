@@ -2,6 +2,7 @@ package challenge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -17,6 +18,30 @@ type SetUp struct {
 	Due     bool          // the time has come
 	Methods []factor.Info // those that would do; none: the site has none
 	By      string        // the rule
+}
+
+// ErrSetUpRequired is returned by CheckPolicy: the person must set up another method first.
+var ErrSetUpRequired = errors.New("another method must be set up")
+
+// ErrNoAllowedMethod is returned by CheckPolicy: the person can use no method that is allowed, and can set up none.
+var ErrNoAllowedMethod = errors.New("no allowed method")
+
+// CheckPolicy checks that the policy lets a person go on with a session. It returns ErrSetUpRequired,
+// session.ErrStepUpRequired if the person has to take both steps again by another of their methods, and
+// ErrNoAllowedMethod. It reads the factors only if the method of the session may not be enough.
+func (c *Challenges) CheckPolicy(ctx context.Context, who session.Session, l policy.Limits) error {
+	missing, err := c.FindSetUp(ctx, who, l)
+	switch {
+	case err != nil:
+		return err
+	case missing != nil && missing.Due && len(missing.Methods) > 0:
+		return ErrSetUpRequired
+	case who.Allows(l):
+		return nil
+	case missing != nil && missing.Due:
+		return ErrNoAllowedMethod
+	}
+	return session.ErrStepUpRequired
 }
 
 // FindSetUp returns what the person of a session must set up under these limits; nil if nothing. It reads the factors
@@ -35,7 +60,7 @@ func (c *Challenges) FindSetUp(ctx context.Context, who session.Session, l polic
 	if err != nil {
 		return nil, err
 	}
-	return c.SetUpFor(all, l), nil
+	return c.SetUpFor(c.usable(all, a), l), nil
 }
 
 // SetUpFor returns what an account with these factors must set up; nil if nothing.

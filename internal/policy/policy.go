@@ -211,6 +211,9 @@ func New(p Policy, methods []string) (*Rules, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.All.checkWayIn("policy", all); err != nil {
+		return nil, err
+	}
 	r := &Rules{groups: map[string]Limits{}, apps: map[string]Limits{}}
 	r.all = complete(all)
 	if p.All.Idle > r.all.Absolute.For {
@@ -232,6 +235,9 @@ func New(p Policy, methods []string) (*Rules, error) {
 			if err != nil {
 				return nil, err
 			}
+			if err := rule.checkWayIn(path, Merge(r.all, limits)); err != nil {
+				return nil, err
+			}
 			if kind.name == "app" {
 				limits.Reauthentication = Limit{}
 			}
@@ -242,6 +248,19 @@ func New(p Policy, methods []string) (*Rules, error) {
 		}
 	}
 	return r, nil
+}
+
+// checkWayIn returns an *Error if the rule leaves no method in these limits, which hold for its people. Two groups of one
+// person, or a group and an app, may still leave none.
+func (r Rule) checkWayIn(name string, l Limits) error {
+	if l.Methods.Names == nil || len(l.Methods.Names) > 0 {
+		return nil
+	}
+	key := KeyMethods
+	if r.Methods == nil {
+		key = KeyPreset
+	}
+	return r.wrong(name, key, "leaves no method of this site: nobody could sign in by %s", strings.Join(l.Methods.By, " and "))
 }
 
 // Check returns an *Error for the first setting that New would refuse.

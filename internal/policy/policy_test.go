@@ -159,7 +159,15 @@ func TestWrongSettings(t *testing.T) {
 		"policy.group.finance.session.absolute is 366d":                          group(Rule{Absolute: 366 * 24 * time.Hour}),
 		"policy.group.finance.refresh is 59m":                                    group(Rule{Refresh: 59 * time.Minute}),
 		"policy.group.finance.reauthenticate is 2d":                              group(Rule{Reauthentication: 48 * time.Hour}),
-		"policy.group.finance.methods is empty":                                  group(Rule{Methods: []string{}}),
+		"policy.group.finance.methods leaves no method of this site: nobody could sign in by policy.group.finance.methods and " +
+			"policy.methods": {
+			All: Rule{Methods: []string{"email"}}, Groups: map[string]Rule{"finance": {Methods: []string{"totp"}}}},
+		"policy.app.books.methods leaves no method of this site": {
+			All: Rule{Methods: []string{"email"}}, Apps: map[string]Rule{"books": {Methods: []string{"totp"}}}},
+		"policy.methods leaves no method of this site": {All: Rule{Methods: []string{"email"}, Preset: "nist-aal2"}},
+		"policy.group.finance.preset leaves no method of this site": {
+			All: Rule{Methods: []string{"email"}}, Groups: map[string]Rule{"finance": {Preset: "nist-aal2"}}},
+		"policy.group.finance.methods is empty": group(Rule{Methods: []string{}}),
 		`policy.group.finance.methods has "fax", want some of email, totp`: group(
 			Rule{Methods: []string{"totp", "fax"}}),
 		`t.toml:3: policy.group.finance.preset is "ato", want one of ato-osf, nist-aal2, pci-dss`: group(

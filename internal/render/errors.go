@@ -75,9 +75,11 @@ var errorTable = []errorEntry{
 	{err: ErrClock, status: 503, title: "fault.clock.title", text: "fault.clock"},
 
 	{err: account.ErrCredentials, status: 422, text: "problem.credentials"},
-	{err: challenge.ErrNoAttempt, status: 303},    // to /signin
-	{err: session.ErrMethodRequired, status: 303}, // to /settings/setup, and back afterwards
-	{err: session.ErrNoSession, status: 303},      // to /signin, and back afterwards
+	{err: challenge.ErrNoAttempt, status: 303},     // to /signin
+	{err: session.ErrMethodRequired, status: 303},  // to /settings/setup, and back afterwards
+	{err: session.ErrNoSession, status: 303},       // to /signin, and back afterwards
+	{err: challenge.ErrSetUpRequired, status: 303}, // to /settings/required, and back afterwards
+	{err: challenge.ErrNoAllowedMethod, status: 403, title: "fault.nomethod.title", text: "fault.nomethod"},
 	{err: challenge.ErrUnknownMethod, status: 422, text: "problem.method"},
 	{err: challenge.ErrTooManyGuesses, status: 429, text: "problem.tries"},
 	{err: challenge.ErrNoMoreCodes, status: 429, text: "verify.again.over"},
@@ -180,6 +182,8 @@ func (p *Renderer) handleError(w http.ResponseWriter, r *http.Request, err error
 		http.Redirect(w, r, signInURL(targetsOf(r)...), http.StatusSeeOther)
 	case errors.Is(err, session.ErrStepUpRequired):
 		http.Redirect(w, r, StepUpURL(r.URL.RequestURI(), r.Method), http.StatusSeeOther)
+	case errors.Is(err, challenge.ErrSetUpRequired):
+		http.Redirect(w, r, RequiredMethodURL(r.URL.RequestURI(), r.Method), http.StatusSeeOther)
 	case errors.Is(err, enroll.ErrNoPendingFactor):
 		http.Redirect(w, r, "/settings", http.StatusSeeOther)
 	case errors.Is(err, challenge.ErrNoAttempt):
@@ -203,17 +207,17 @@ func StepUpURL(address, method string) string {
 	return stepUpPath
 }
 
-// RequiredMethodURL returns the path of the page that leads through the set-up of another method. It leads back to address as
-// StepUpURL does.
+// RequiredMethodURL returns the path of the page that leads through the set-up of another method. It leads back to address
+// as StepUpURL does.
 func RequiredMethodURL(address, method string) string {
 	if returnTo, ok := LocalPath(address); ok && method == http.MethodGet {
-		return requiredMethodPath + "?" + url.Values{"return_to": {returnTo}}.Encode()
+		return RequiredMethodPath + "?" + url.Values{"return_to": {returnTo}}.Encode()
 	}
-	return requiredMethodPath
+	return RequiredMethodPath
 }
 
-// requiredMethodPath is that page.
-const requiredMethodPath = "/settings/required"
+// RequiredMethodPath is the page that leads people through the set-up of a method that the policy requires.
+const RequiredMethodPath = "/settings/required"
 
 // CookiesBlockedQuery is the query parameter that restartSignInURL adds if the browser followed a link on this site but
 // sent no cookie.

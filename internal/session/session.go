@@ -5,6 +5,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -127,7 +128,7 @@ func (s Session) MayEnroll(now time.Time) bool {
 
 // OperatorFreshFor returns how old the last full authentication may be on the operators' pages.
 func (s *Sessions) OperatorFreshFor(who Session) time.Duration {
-	return s.Rules.For(who.Account.Groups, "").Reauthentication.Within(policy.DefaultReauthenticate)
+	return cmp.Or(s.Rules.For(who.Account.Groups, "").Reauthentication.For, policy.DefaultReauthenticate)
 }
 
 // Fits reports whether a session would have got as far under these limits: it is not too old, was never without a

@@ -116,6 +116,11 @@ func TestSessionsByGroup(t *testing.T) {
 		if got := h.Sessions.OperatorFreshFor(h.getSession(h.newBrowser().signIn(false).session)); got != 5*time.Minute {
 			h.Errorf("operators are asked again after %s", got)
 		}
+		h.under(policy.Policy{All: policy.Rule{Reauthentication: time.Hour}})
+		if got := h.Sessions.OperatorFreshFor(h.getSession(h.newBrowser().signIn(false).session)); got != time.Hour {
+			h.Errorf("operators with an hour are asked again after %s", got)
+		}
+		h.under(strict())
 		h.inGroups()
 		skipped := h.newBrowser().signIn(true)
 		h.advance(25 * time.Hour)
@@ -270,8 +275,10 @@ func TestReplayOfKeptDecisions(t *testing.T) {
 			!off.People[0].SetUp || off.People[0].Email != annaEmail {
 			h.Errorf("without trust: %+v, %v", off, err)
 		}
+		h.inGroups("finance")
 		none, err := d.Preview(h.Context(), policy.Policy{
-			All: policy.Rule{Methods: []string{"totp"}}, Apps: map[string]policy.Rule{"wiki": {Methods: []string{"email"}}},
+			Groups: map[string]policy.Rule{"finance": {Methods: []string{"totp"}}},
+			Apps:   map[string]policy.Rule{"wiki": {Methods: []string{"email"}}},
 		})
 		if err != nil || none.NoWayIn != 1 || !none.People[0].NoWayIn {
 			h.Errorf("no method is left: %+v, %v", none, err)

@@ -10,9 +10,6 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-// requiredMethodPath is the page that leads people through the set-up of a method that the policy requires.
-const requiredMethodPath = "/settings/required"
-
 type setUpPage struct {
 	ReturnTo returnTo
 	Lead     string
@@ -91,7 +88,7 @@ func (s *Handlers) afterSignIn(r *http.Request, token string, target returnTarge
 		return to, err
 	}
 	if missing.Due || missing.From.Sub(s.Pages.CurrentTime()) <= remindFor {
-		return target.At(requiredMethodPath), nil
+		return target.At(render.RequiredMethodPath), nil
 	}
 	return to, nil
 }

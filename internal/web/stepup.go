@@ -43,7 +43,11 @@ func (s *Handlers) showStepUp(w http.ResponseWriter, r *http.Request, who signed
 	}
 	// An app decides how recent the authentication must be, and redirects here only if it is not.
 	allowed := who.Allows(s.Sessions.Rules.For(who.Account.Groups, ""))
-	if target.ClientName == "" && who.RecentlyAuthenticated(s.Pages.CurrentTime()) && who.Level() >= target.MinLevel && allowed {
+	fresh := session.FreshFor
+	if leadsToOperators(who.Session, target) {
+		fresh = min(fresh, s.Sessions.OperatorFreshFor(who.Session))
+	}
+	if target.ClientName == "" && who.AuthenticatedAs(target.MinLevel, fresh, s.Pages.CurrentTime()) && allowed {
 		return redirect(w, r, target.urlOrSettings())
 	}
 	return s.render(w, r, stepUpView(who.Session, target))

@@ -99,7 +99,7 @@ func (s *Handlers) Routes() []render.Route {
 		s.withSession("GET /settings/sessions", s.showSessions),
 		s.withSession("POST /settings/sessions/end", s.handleSignOutEverywhere),
 		s.withSession("POST /settings/sessions/{id}/end", s.handleEndSession),
-		s.withSession("GET "+requiredMethodPath, s.showSetUp),
+		s.withSession("GET "+render.RequiredMethodPath, s.showSetUp),
 		s.withSession("GET /settings/history", s.showHistory),
 		s.withSession("GET /settings/history/not-me", s.showNotMe),
 		s.withSession("GET /settings/apps", s.showApps),

@@ -2,6 +2,7 @@ package attack
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -159,5 +160,74 @@ func TestHostFollowsThePolicy(t *testing.T) {
 		if to := h.location(v.person.Get("/settings")); to.Path != "/signin" {
 			t.Errorf("the settings of a session that the group's rules have ended: %s", to)
 		}
+	})
+}
+
+// An operator opens the operators' pages by a method that the policy does not allow, or without the one that it requires,
+// while any second step is enough for them otherwise. Nobody is sent in a circle.
+func TestOperatorsFollowThePolicy(t *testing.T) {
+	t.Parallel()
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
+		c := newClock()
+		h := start(t, url, c.set, allMethods(&phone{}), func(o *twostep.Options) {
+			o.OperatorSecondStep = "any"
+			o.Policy = twostep.Policy{
+				All: twostep.PolicyRule{Idle: laxSession, Absolute: laxSession, Reauthentication: time.Hour},
+				Groups: map[string]twostep.PolicyRule{
+					"due": {Require: c.Now().AddDate(0, 0, -1)}, "later": {Require: c.Now().AddDate(0, 0, 30)},
+					"totp": {Methods: []string{"totp"}}, "email": {Methods: []string{"email"}},
+					"quick": {Reauthentication: 5 * time.Minute},
+				},
+			}
+		})
+		h.must(h.SetRole(h.T.Context(), twostep.By{}, live.AnnaEmail, twostep.RoleOperator))
+		inGroups := func(groups ...string) {
+			h.T.Helper()
+			h.must(h.SetGroups(h.T.Context(), twostep.By{}, live.AnnaEmail, groups))
+		}
+		b := h.annaSignedIn()
+		routes := h.operatorRoutes(map[string]string{"audit/": h.anEvent(), "people/": "nobody", "apps/": "nobody"})
+		wantAll := func(what string, status int, to string) {
+			h.T.Helper()
+			for _, r := range routes {
+				a := h.requestRoute(b, r)
+				if at, _, _ := strings.Cut(a.Header.Get("Location"), "?"); a.StatusCode != status || at != to {
+					h.T.Errorf("%s: %s %s: %d to %q, want %d to %q", what, r.method, r.path, a.StatusCode, at, status, to)
+				}
+			}
+		}
+		wantOpen := func(what string) {
+			h.T.Helper()
+			if a := b.Get("/admin"); a.StatusCode != http.StatusOK {
+				h.T.Errorf("%s: %d to %q", what, a.StatusCode, a.Header.Get("Location"))
+			}
+		}
+		wantOpen("in no group")
+		c.advance(40 * time.Minute)
+		wantOpen("40 minutes, with an hour")
+		inGroups("quick")
+		wantAll("40 minutes, with five", http.StatusSeeOther, "/settings/confirm")
+		b = h.annaSignedIn()
+		wantOpen("in the quick group")
+		c.advance(7 * time.Minute)
+		h.wantRedirect(b.Get("/admin"), "/settings/confirm")
+		h.wantStatus(b.Get("/settings/confirm?return_to=%2Fadmin"), http.StatusOK)
+
+		inGroups("later")
+		wantOpen("before the day")
+		inGroups("due")
+		wantAll("from the day on", http.StatusSeeOther, "/settings/required")
+		h.wantStatus(b.Get("/settings/required?return_to=%2Fadmin"), http.StatusOK)
+		inGroups("totp", "email")
+		wantAll("without an allowed method", http.StatusForbidden, "")
+		inGroups("totp")
+		wantAll("by another method", http.StatusSeeOther, "/settings/required")
+		b = h.annaSignedIn()
+		code := codeAt(h.draftApp(b), c.Now(), 0)
+		h.wantRedirect(h.post(b, "/settings/2step/app/verify", "code="+code), "/settings/2step/app/done")
+		wantAll("with an app that was not used", http.StatusSeeOther, "/settings/confirm")
+		h.wantStatus(b.Get("/settings/confirm?return_to=%2Fadmin"), http.StatusOK)
+		inGroups()
+		wantOpen("out of the group")
 	})
 }
