@@ -192,7 +192,18 @@ func (d *Deliverer) Deliver(ctx context.Context, name string) (int, error) {
 	return d.deliver(ctx, h)
 }
 
-func (d *Deliverer) deliver(ctx context.Context, h *hook) (delivered int, err error) {
+// deliver is Deliver. That another server has taken over, or that a replay has moved the position, is no error: the next
+// round begins with what holds then.
+func (d *Deliverer) deliver(ctx context.Context, h *hook) (int, error) {
+	delivered, err := d.deliverDue(ctx, h)
+	if errors.Is(err, errLost) || errors.Is(err, store.ErrNotFound) {
+		h.renewed = time.Time{} // the next round renews the lease, or learns that it is lost
+		return delivered, nil
+	}
+	return delivered, err
+}
+
+func (d *Deliverer) deliverDue(ctx context.Context, h *hook) (delivered int, err error) {
 	held, err := d.hold(ctx, h)
 	if err != nil || !held {
 		return 0, err

@@ -493,11 +493,22 @@ func TestTwoServers(t *testing.T) {
 				s.Errorf("the second delivers %d, %v", n, err)
 			}
 		})
-		if n, err := one.Deliver(s.Context(), "crm"); n != 0 || !errors.Is(err, store.ErrNotFound) {
+		if n, err := one.Deliver(s.Context(), "crm"); n != 0 || err != nil {
 			s.Errorf("the first delivers %d, %v", n, err)
 		}
 		if n := storetest.CountRows(s.T, s.url, "webhook_deliveries WHERE failures > 0"); n != 0 || s.state(two).Waiting != 0 {
 			s.Errorf("%d deferred, %+v", n, s.state(two))
+		}
+
+		// The second notices only before an attempt that a third one has taken over. None of this is a fault.
+		s.record(audit.SessionEnded)
+		if err := s.db.ClaimWebhook(s.Context(), "crm", two.hooks[0].lease, "of a third server"); err != nil {
+			s.Fatal(err)
+		}
+		s.got = nil
+		two.clock = func() time.Time { at = at.Add(renewInterval - time.Second); return at }
+		if n, err := two.deliver(s.Context(), two.hooks[0]); n != 0 || err != nil || len(s.got) != 0 {
+			s.Errorf("after the third has taken over, %d are delivered, %d sent, %v", n, len(s.got), err)
 		}
 	})
 }
