@@ -48,6 +48,23 @@ func TestParsePolicyNamesMistakes(t *testing.T) {
 	}
 }
 
+// Without trusted devices, by the setting or by a preset, the addresses of a proxy matter to none.
+func TestTrustIsOffByAPreset(t *testing.T) {
+	for text, want := range map[string]bool{
+		"": true, "trust = \"off\"": false, "preset = \"nist-aal2\"": false, "preset = \"pci-dss\"\ntrust = \"7d\"": false,
+		"preset = \"ato-osf\"": true, "trust = \"7d\"": true,
+	} {
+		p, err := parsePolicy("", []byte("[policy]\n"+text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := settings{PublicURL: "https://signin.example.com", policy: p}
+		if s.lacksTrustedProxies() != want {
+			t.Errorf("%q: %t, want %t", text, !want, want)
+		}
+	}
+}
+
 // The text of the operators' page, which has no name, and the file of policy try are refused likewise.
 func TestPolicyTryRefusesMistakes(t *testing.T) {
 	for _, text := range []string{"policy = 1", "policy = { trust = \"23h\" }", "[policy]\nmethods = []"} {

@@ -140,7 +140,7 @@ func (s *settings) completePolicy(from *settingSources) (twostep.Policy, error) 
 }
 
 // trusts reports whether people can trust devices.
-func (s *settings) trusts() bool { return s.policy.All.Trust != twostep.TrustOff }
+func (s *settings) trusts() bool { return s.policy.Trusts() }
 
 // sessionSettings are about the cookie of a session.
 type sessionSettings struct {

@@ -269,6 +269,12 @@ func (p Policy) Check(methods []string) error {
 	return err
 }
 
+// Trusts reports whether the rule for all lets people trust devices, its preset included.
+func (p Policy) Trusts() bool {
+	all, err := p.All.limits("policy", nil)
+	return err != nil || all.Trust.For != Off
+}
+
 // complete adds the defaults of the rule for all.
 func complete(all Limits) Limits {
 	for _, d := range []struct {
