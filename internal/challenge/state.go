@@ -148,9 +148,9 @@ func delivered(code store.SentCode) Delivery {
 }
 
 // trustOffer says whether the person may have this device trusted when they verify with a method. backup is
-// whether it is a backup method.
+// whether it is a backup method. Trust by a method that the policy does not allow would skip nothing.
 func (a *Attempt) trustOffer(backup bool) TrustOffer {
-	if a.row.Purpose != store.PurposeSignIn || backup {
+	if a.row.Purpose != store.PurposeSignIn || backup || !a.limits().Allows(a.open.Method) {
 		return TrustOffer{}
 	}
 	unknown := a.c.Devices.Policy.Network != trust.NetworkIgnored && !a.from.Address.IsValid()

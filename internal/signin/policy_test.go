@@ -177,12 +177,22 @@ func TestTrustByAllowedMethods(t *testing.T) {
 			who.Method != "email" || who.Allows(limits) {
 			h.Errorf("%+v, %v, method %q", missing, err, who.Method)
 		}
+		in := h.newBrowser().enterPassword()
+		a, err := h.Challenges.Load(h.Context(), in.Attempt, home)
+		if err != nil {
+			h.Fatal(err)
+		}
+		for app, want := range map[string]bool{"payroll": false, "wiki": true, "": true} {
+			if a.SetApp(app); a.Challenge == nil || a.Trust.For > 0 != want {
+				h.Errorf("trust by email on the way to %q: %+v, by %+v", app, a.Trust, a.Challenge)
+			}
+		}
 		h.enrollApp(verified)
 		entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword, App: "payroll"}, home)
 		if err != nil {
 			h.Fatal(err)
 		}
-		a, err := h.Challenges.Load(h.Context(), entry.Attempt, home)
+		a, err = h.Challenges.Load(h.Context(), entry.Attempt, home)
 		if err != nil {
 			h.Fatal(err)
 		}
@@ -285,6 +295,22 @@ func TestReplayOfKeptDecisions(t *testing.T) {
 		}
 		if _, err := d.Preview(h.Context(), policy.Policy{All: policy.Rule{Trust: time.Minute}}); err == nil {
 			h.Error("a policy that is not valid is tried")
+		}
+	})
+}
+
+// A decision under which no method was allowed is kept as such, and is the same when it is decided again.
+func TestReplayWithoutAnAllowedMethod(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		h.under(policy.Policy{Groups: map[string]policy.Rule{"a": {Methods: []string{"email"}}, "b": {Methods: []string{"totp"}}}})
+		b := h.newBrowser().signIn(true)
+		b.wantAsked("in no group", "", false)
+		h.inGroups("a", "b")
+		b.wantAsked("in two groups that allow no method together", "", true)
+		d := directory.Directory{Store: h.Store, Now: h.clock, Devices: h.Devices, Challenges: h.Challenges}
+		p, err := d.Preview(h.Context(), policy.Policy{})
+		if err != nil || p.Inexact != 0 || p.Changed != 1 || p.Decisions != 3 {
+			h.Errorf("%+v, %v", p, err)
 		}
 	})
 }

@@ -95,7 +95,7 @@ type Policy struct {
 	TTL     time.Duration // 0 disables trust
 	Network NetworkMatch
 	Browser BrowserMatch
-	Methods []string `json:",omitempty"` // by which a device may have been verified; nil: all
+	Methods []string // by which a device may have been verified; nil: all, empty: none
 }
 
 // TTLOf returns how long a record is trusted.
