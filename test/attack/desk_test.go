@@ -278,7 +278,7 @@ func TestDeskCodesNeedAnotherOperator(t *testing.T) {
 		if n := h.value("SELECT state FROM desk_codes"); n != "waiting" {
 			h.T.Errorf("the code is %s", n)
 		}
-		h.wantRedirect(one.Post(page+"/show"), page)
+		h.wantDone(one, one.Post(page+"/show"), page, "Nothing was changed")
 		if a := two.Post(page + "/approve"); a.StatusCode != http.StatusSeeOther {
 			h.T.Errorf("another operator: %d\n%.300s", a.StatusCode, a.Body)
 		}
