@@ -11,6 +11,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -155,9 +156,9 @@ func (s *Handlers) withRole(
 		Handler: func(w http.ResponseWriter, r *http.Request) error {
 			who, err := s.requireRole(r, roles)
 			if errors.Is(err, session.ErrStepUpRequired) && r.Method != http.MethodGet {
-				// Each form is on the page with the address to which it is sent.
-				s.setNotice(w, "unsent", r.URL.Path, stepUpTime)
-				return redirect(w, r, render.StepUpURL(r.URL.Path, http.MethodGet))
+				form := formPath(r.URL.Path)
+				s.setNotice(w, "unsent", form, stepUpTime)
+				return redirect(w, r, render.StepUpURL(form, http.MethodGet))
 			}
 			if err != nil {
 				return err
@@ -166,6 +167,14 @@ func (s *Handlers) withRole(
 			return h(w, r, who)
 		},
 	}
+}
+
+// formPath returns the path of the page with the form that is sent to path. For most forms it is the same.
+func formPath(path string) string {
+	if person, _, ok := strings.Cut(path, "/desk-code/"); ok {
+		return person + "/desk-code"
+	}
+	return path
 }
 
 // requireRole returns the session of the request. It returns session.ErrNoSession without one, render.ErrNotFound if its

@@ -226,7 +226,8 @@ func TestDeskCodeOpensOnlyTheSetup(t *testing.T) {
 	}, allMethods(&phone{}))
 }
 
-// The owner cancels a desk code that somebody else has used: nobody is signed in any more, and the password is gone.
+// The owner cancels a desk code that somebody else has used: nobody is signed in any more, the password is gone, and so is
+// what the intruder has set up, with which the owner could not sign in.
 func TestCancelledDeskCodeEndsItsSession(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(h *server) {
@@ -237,6 +238,12 @@ func TestCancelledDeskCodeEndsItsSession(t *testing.T) {
 		h.wantRedirect(h.Browser().Post("/desk", "token", cancel), "/desk/ended")
 		h.wantRedirect(b.Get("/settings"), "/signin")
 		h.wantStatus(h.Browser().Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusUnprocessableEntity)
+		if n := h.value("SELECT COUNT(*) FROM factors"); n != "0" {
+			h.T.Errorf("%s methods of the intruder are left", n)
+		}
+		if n := h.value("SELECT COUNT(*) FROM email_links WHERE purpose = 'undo' AND used_at = 0"); n != "0" {
+			h.T.Errorf("%s links undo it again", n)
+		}
 	}, allMethods(&phone{}))
 }
 
