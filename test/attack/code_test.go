@@ -185,6 +185,7 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		"UpdateClient": {"internal/client/clients.go change"}, "DeleteClient": {"internal/client/clients.go Delete"},
 		"NotifyOperators": {"internal/client/clients.go alter"}, "alter": {"internal/client/clients.go Create", "internal/client/clients.go Delete", "internal/client/clients.go change"},
 		"SendLinkBy": {"internal/account/operator.go SendPasswordReset", "internal/enroll/operator.go ProposeEmail"},
+		"PermitSite": {"internal/client/clients.go alter"},
 		"Permit": {"internal/account/operator.go ChangeBy", "internal/account/operator.go SendLinkBy",
 			"internal/enroll/operator.go EndFreeze"},
 		"DeleteAccount": {"cmd/twostep/account.go Run", "internal/account/operator.go Delete"},

@@ -218,6 +218,9 @@ func TestDeskCodeOpensOnlyTheSetup(t *testing.T) {
 		if amr := h.column("SELECT amr FROM sessions WHERE desk_code_id <> ''"); len(amr) != 1 || amr[0] != "pwd" {
 			h.T.Errorf("the session says %q", amr)
 		}
+		if at := h.value("SELECT authenticated_at FROM sessions WHERE desk_code_id <> ''"); at != "0" {
+			h.T.Errorf("both steps were taken at %s, as apps with max_age see it", at)
+		}
 		h.wantStatus(b.Get("/settings"), http.StatusOK)
 		h.wantRedirect(b.Get("/admin"), "/settings/confirm")
 		h.wantRedirect(b.Get("/settings/password"), "/settings/confirm")
