@@ -61,6 +61,7 @@ var withoutEvent = map[string]string{
 	"Accounts.Refused": "likewise", "Accounts.NotifyOwner": "likewise, and puts a message",
 	"Accounts.SendNotification": "puts a message about a change whose event is recorded",
 	"Accounts.EndTrust":         "part of the change that ends trust",
+	"Accounts.PermitSite":       "part of the change of an app that an operator makes",
 	"Accounts.Permit":           "part of the change that an operator makes",
 	"Accounts.ChangeBy":         "records the event of the change", "Accounts.SendLinkBy": "records the event that it is given",
 

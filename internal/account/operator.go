@@ -111,6 +111,26 @@ func (a *Accounts) Lookup(ctx context.Context, who string) (store.Account, error
 	return account, nil
 }
 
+// PermitSite is Permit for a change that concerns no account, like one of an app: only the role operator permits it. It
+// returns ErrNotPermitted or a *ratelimit.LimitedError.
+func (a *Accounts) PermitSite(ctx context.Context, tx *store.DB, by By) error {
+	if by.Account == "" {
+		return nil
+	}
+	if err := tx.LockAccounts(ctx, by.Account, ""); err != nil {
+		return err
+	}
+	actor, err := tx.GetAccount(ctx, by.Account)
+	switch {
+	case errors.Is(err, store.ErrNotFound), err == nil && (!actor.DisabledAt.IsZero() || actor.Role != RoleOperator):
+		return ErrNotPermitted
+	case err != nil:
+		return err
+	}
+	return a.Limits.Spend(ctx, tx,
+		ratelimit.PerHour("operator_changes", by.Account, ratelimit.OperatorChangesPerHour))
+}
+
 // ChangeBy makes a change to the account of an email address or with an ID, in one transaction with its event and the
 // notification of the person. The change sets the Event and the Template of the notification; until it ends, nobody
 // changes the account or the role of the operator. It returns ErrUnknown, ErrNotPermitted, ErrChanged if the change

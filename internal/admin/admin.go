@@ -11,6 +11,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -158,14 +159,14 @@ func (s *Handlers) withRole(
 		Handler: func(w http.ResponseWriter, r *http.Request) error {
 			who, err := s.requireRole(r, roles)
 			if r.Method != http.MethodGet {
-				// Each form is on the page with the address to which it is sent.
+				form := formPath(r.URL.Path)
 				switch {
 				case errors.Is(err, session.ErrStepUpRequired):
-					s.setNotice(w, "unsent", r.URL.Path, stepUpTime)
-					return redirect(w, r, render.StepUpURL(r.URL.Path, http.MethodGet))
+					s.setNotice(w, "unsent", form, stepUpTime)
+					return redirect(w, r, render.StepUpURL(form, http.MethodGet))
 				case errors.Is(err, challenge.ErrSetUpRequired):
-					s.setNotice(w, "unsent", r.URL.Path, stepUpTime)
-					return redirect(w, r, render.RequiredMethodURL(r.URL.Path, http.MethodGet))
+					s.setNotice(w, "unsent", form, stepUpTime)
+					return redirect(w, r, render.RequiredMethodURL(form, http.MethodGet))
 				}
 			}
 			if err != nil {
@@ -175,6 +176,14 @@ func (s *Handlers) withRole(
 			return h(w, r, who)
 		},
 	}
+}
+
+// formPath returns the path of the page with the form that is sent to path. For most forms it is the same.
+func formPath(path string) string {
+	if person, _, ok := strings.Cut(path, "/desk-code/"); ok {
+		return person + "/desk-code"
+	}
+	return path
 }
 
 // requireRole returns the session of the request. It returns session.ErrNoSession without one, render.ErrNotFound if its

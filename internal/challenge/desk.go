@@ -111,7 +111,7 @@ func (a *Attempt) acceptDeskCode(
 ) (session.Cookies, error) {
 	now := a.c.Now()
 	token, row := a.c.Sessions.New(a.account.Ref(), account.SplitGroups(a.account.Groups), a.from)
-	row.AttemptID, row.AuthenticatedAt, row.AMR = a.row.ID, now, "pwd"
+	row.AttemptID, row.AMR = a.row.ID, "pwd" // AuthenticatedAt stays zero: both steps were not taken
 	row.DeskCodeID, row.MethodRequired = code.ID, true
 	row.ExpiresAt, row.Persistent = now.Add(session.SetupTTL), false
 	err := a.c.Store.Tx(ctx, func(tx *store.DB) error {

@@ -279,10 +279,14 @@ func (c Client) fullName() string {
 	return c.Name + " (" + c.ID + ")"
 }
 
-// alter runs f, records the event of n and notifies the operators, in one transaction.
+// alter runs f, records the event of n and notifies the operators, in one transaction, in which the role of the operator
+// stays.
 func (c *Clients) alter(ctx context.Context, by account.By, n account.Notification,
 	f func(*store.DB, *account.Notification) error) error {
 	err := c.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := c.Accounts.PermitSite(ctx, tx, by); err != nil {
+			return err
+		}
 		if err := f(tx, &n); err != nil {
 			return err
 		}
@@ -307,9 +311,9 @@ func (c Client) Version() string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// Update replaces the registration of a client. It does nothing if the client has this registration already. was is the version that is replaced, "" for any. It returns ErrNotFound
-// if there is no client with the id, ErrChanged if it has another version, ErrReadOnly if it is one of the settings, and a
-// *ValidationError if the registration is invalid.
+// Update replaces the registration of a client. It does nothing if the client has this registration already. was is the
+// version that is replaced, "" for any. It returns ErrNotFound if there is no client with the id, ErrChanged if it has
+// another version, ErrReadOnly if it is one of the settings, and a *ValidationError if the registration is invalid.
 func (c *Clients) Update(ctx context.Context, by account.By, cl Client, was string) error {
 	return c.change(ctx, by, notification(audit.ClientUpdated, "operator.app.changed", cl), cl, was)
 }

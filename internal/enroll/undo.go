@@ -237,6 +237,22 @@ func (e *Enrollments) ApplyDueUndos(ctx context.Context) (applied int64, err err
 	return applied, failed
 }
 
+// UndoSince undoes the changes of an account since a time, the last one first, in the transaction tx. Their links stop
+// working.
+func (e *Enrollments) UndoSince(ctx context.Context, tx *store.DB, id string, since time.Time, from origin.Origin) error {
+	links, err := tx.ListUndoLinks(ctx, id, since)
+	if err != nil {
+		return err
+	}
+	for _, l := range slices.Backward(links) {
+		l.Language = from.Language
+		if err := e.undoChange(ctx, tx, l, audit.Actor{}, from); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		} // not found: it was undone already
+	}
+	return nil
+}
+
 // undoChange undoes the change of a link. The change was made by somebody with the password, so undoChange also removes
 // the password, and ends every session, attempt and trust. The account holder then chooses a new password with
 // account.Accounts.RequestPasswordReset. It returns store.ErrNotFound if the link was used meanwhile, and

@@ -332,3 +332,28 @@ func TestChangesAreNotUndoneUnseen(t *testing.T) {
 		}
 	})
 }
+
+// A change of the site needs the role operator in its transaction.
+func TestRolesPermitChangesOfTheSite(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		permit := func(by account.By) error {
+			return h.Store.Tx(h.Context(), func(tx *store.DB) error { return h.Accounts.PermitSite(h.Context(), tx, by) })
+		}
+		olga := h.person("olga", account.RoleOperator)
+		for name, by := range map[string]account.By{
+			"help desk": h.person("hanna", account.RoleHelpdesk), "auditor": h.person("arno", account.RoleAuditor),
+			"no role": h.person("nobody", ""), "deleted": {Account: "deleted"},
+		} {
+			h.wantErr(name, permit(by), account.ErrNotPermitted)
+		}
+		for range ratelimit.OperatorChangesPerHour {
+			if err := permit(olga); err != nil {
+				h.Fatal(err)
+			}
+		}
+		h.wantErr("beyond the limit", permit(olga), ratelimit.ErrLimited)
+		if err := permit(h.Accounts.OperatorBy("")); err != nil {
+			h.Errorf("a command: %v", err)
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"regexp"
 	"testing"
 	"time"
 )
@@ -22,5 +23,17 @@ func TestStepsFollowTheirTime(t *testing.T) {
 	}
 	if rows != longestStep {
 		t.Errorf("fast steps have %d rows, want %d", rows, longestStep)
+	}
+}
+
+// Each statement reads the rows in the order of the time that it compares, so that both databases use its index however
+// many rows have expired.
+func TestExpiredRowsAreDeletedOldestFirst(t *testing.T) {
+	oldestFirst := regexp.MustCompile(`\b(\w+) < \$1(?s:.*)\sORDER BY (\w+)\s+LIMIT \$2\)$`)
+	for _, one := range expired(Cutoffs{}) {
+		found := oldestFirst.FindStringSubmatch(one.query)
+		if found == nil || found[1] != found[2] {
+			t.Errorf("no order by what is compared: %s", one.query)
+		}
 	}
 }

@@ -103,7 +103,8 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		},
 		"VerifyFormerPassword": {"internal/enroll/undo.go Undo"},
 		// Only a link and a proof of before the change, or the end of the freeze, undo a change.
-		"undoChange":      {"internal/enroll/undo.go ApplyDueUndos", "internal/enroll/undo.go Undo"},
+		"UndoSince":       {"internal/deskcode/deskcode.go Cancel"},
+		"undoChange":      {"internal/enroll/undo.go ApplyDueUndos", "internal/enroll/undo.go Undo", "internal/enroll/undo.go UndoSince"},
 		"FinishUndo":      {"internal/enroll/undo.go endLaterLinks", "internal/enroll/undo.go resendUndoLinks", "internal/enroll/undo.go undoChange"},
 		"CancelUndos":     {"internal/enroll/operator.go keepChanges"},
 		"keepChanges":     {"internal/enroll/operator.go EndFreeze", "internal/enroll/undo.go Object"},
@@ -185,6 +186,7 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		"UpdateClient": {"internal/client/clients.go change"}, "DeleteClient": {"internal/client/clients.go Delete"},
 		"NotifyOperators": {"internal/client/clients.go alter"}, "alter": {"internal/client/clients.go Create", "internal/client/clients.go Delete", "internal/client/clients.go change"},
 		"SendLinkBy": {"internal/account/operator.go SendPasswordReset", "internal/enroll/operator.go ProposeEmail"},
+		"PermitSite": {"internal/client/clients.go alter"},
 		"Permit": {"internal/account/operator.go ChangeBy", "internal/account/operator.go SendLinkBy",
 			"internal/enroll/operator.go EndFreeze"},
 		"DeleteAccount": {"cmd/twostep/account.go Run", "internal/account/operator.go Delete"},

@@ -218,6 +218,9 @@ func TestDeskCodeOpensOnlyTheSetup(t *testing.T) {
 		if amr := h.column("SELECT amr FROM sessions WHERE desk_code_id <> ''"); len(amr) != 1 || amr[0] != "pwd" {
 			h.T.Errorf("the session says %q", amr)
 		}
+		if at := h.value("SELECT authenticated_at FROM sessions WHERE desk_code_id <> ''"); at != "0" {
+			h.T.Errorf("both steps were taken at %s, as apps with max_age see it", at)
+		}
 		h.wantStatus(b.Get("/settings"), http.StatusOK)
 		h.wantRedirect(b.Get("/admin"), "/settings/confirm")
 		h.wantRedirect(b.Get("/settings/password"), "/settings/confirm")
@@ -226,7 +229,8 @@ func TestDeskCodeOpensOnlyTheSetup(t *testing.T) {
 	}, allMethods(&phone{}))
 }
 
-// The owner cancels a desk code that somebody else has used: nobody is signed in any more, and the password is gone.
+// The owner cancels a desk code that somebody else has used: nobody is signed in any more, the password is gone, and so is
+// what the intruder has set up, with which the owner could not sign in.
 func TestCancelledDeskCodeEndsItsSession(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(h *server) {
@@ -237,6 +241,12 @@ func TestCancelledDeskCodeEndsItsSession(t *testing.T) {
 		h.wantRedirect(h.Browser().Post("/desk", "token", cancel), "/desk/ended")
 		h.wantRedirect(b.Get("/settings"), "/signin")
 		h.wantStatus(h.Browser().Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusUnprocessableEntity)
+		if n := h.value("SELECT COUNT(*) FROM factors"); n != "0" {
+			h.T.Errorf("%s methods of the intruder are left", n)
+		}
+		if n := h.value("SELECT COUNT(*) FROM email_links WHERE purpose = 'undo' AND used_at = 0"); n != "0" {
+			h.T.Errorf("%s links undo it again", n)
+		}
 	}, allMethods(&phone{}))
 }
 
@@ -278,7 +288,7 @@ func TestDeskCodesNeedAnotherOperator(t *testing.T) {
 		if n := h.value("SELECT state FROM desk_codes"); n != "waiting" {
 			h.T.Errorf("the code is %s", n)
 		}
-		h.wantRedirect(one.Post(page+"/show"), page)
+		h.wantDone(one, one.Post(page+"/show"), page, "Nothing was changed")
 		if a := two.Post(page + "/approve"); a.StatusCode != http.StatusSeeOther {
 			h.T.Errorf("another operator: %d\n%.300s", a.StatusCode, a.Body)
 		}

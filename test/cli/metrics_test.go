@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -297,7 +298,14 @@ func unknownIn(query string, samples []string) (unknown []string) {
 func TestAlertsAndDashboardFitTheMetrics(t *testing.T) {
 	t.Parallel()
 	metrics := fmt.Sprintf("127.0.0.1:%d", storetest.FreePort(t))
-	s := serve(t, "--metrics-listen", metrics)
+	// The metrics of a webhook have its name.
+	config := filepath.Join(t.TempDir(), "twostep.toml")
+	table := "[webhook.crm]\nurl = \"https://crm.example.com/hooks\"\nevents = [\"session.*\"]\n" +
+		"secret = \"whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32)) + "\"\n"
+	if err := os.WriteFile(config, []byte(table), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, "--metrics-listen", metrics, "--config", config)
 	defer s.stop()
 	_, text := get(t, http.DefaultClient, "GET", "http://"+metrics+"/metrics")
 	var samples []string

@@ -318,7 +318,8 @@ func TestBrowserKeyboard(t *testing.T) {
 	b.reload()
 	b.ready()
 	b.do(chromedp.KeyEvent(kb.Tab, chromedp.KeyModifiers(input.ModifierShift))) // the box stands before the field
-	b.tabs("trust", "code", "verify", "again-button", "Check this browser", "Start again")
+	b.tabs("trust", "code", "verify", "again-button", "Check this browser", "Use a code from the help desk",
+		"Start again")
 	b.do(chromedp.Focus("#code", chromedp.ByQuery))
 	b.code(live.Wrong(code))
 	b.press(code[:5])
