@@ -135,7 +135,12 @@ func (s *Sessions) OperatorFreshFor(who Session) time.Duration {
 // request for too long, and skipped the second step only where they allow it. A session in which both steps were
 // completed again is as old as that.
 func (s Session) Fits(l policy.Limits, now time.Time) bool {
-	return !l.Absolute.Exceeded(now.Sub(s.Began())) && !l.Idle.Exceeded(s.longestIdle) && s.trustFits(l)
+	return s.lasts(l, now) && s.trustFits(l)
+}
+
+// lasts reports whether a session is not too old, and was never without a request for too long.
+func (s Session) lasts(l policy.Limits, now time.Time) bool {
+	return !l.Absolute.Exceeded(now.Sub(s.Began())) && !l.Idle.Exceeded(s.longestIdle)
 }
 
 // EndsBy returns when the session ends at the latest, if the limits count from began.
@@ -365,6 +370,9 @@ func (s *Sessions) findLive(
 
 // live reports whether the limits of its person let a session go on.
 func (s *Sessions) live(found Session, l policy.Limits, now time.Time) bool {
+	if found.deskCodeID != "" { // it skipped the second step by no trust, and opens no app
+		return found.lasts(l, now)
+	}
 	return !l.Absolute.Exceeded(now.Sub(found.StartedAt)) && found.Fits(l, now)
 }
 

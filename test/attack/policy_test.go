@@ -75,6 +75,27 @@ func TestStrictAppGetsNoSessionOfAnotherApp(t *testing.T) {
 	})
 }
 
+// Somebody whom a desk code has let in, and who has set up a method, comes to apps without having taken both steps.
+func TestAppsGetNoSessionOfADeskCode(t *testing.T) {
+	t.Parallel()
+	withPolicies(t, twostep.PolicyRule{Trust: twostep.TrustOff}, func(h *server, c *clock, _ string, _ *live.Browser) {
+		code, _ := h.deskCode()
+		b := h.atDesk()
+		h.wantRedirect(b.Post("/signin/desk", "code", code), "/settings/setup")
+		app := codeAt(h.draftApp(b), c.Now(), 0)
+		h.wantRedirect(h.post(b, "/settings/2step/app/verify", "code="+app), "/settings/2step/app/done")
+		for _, client := range []struct{ id, back string }{{"news", newsBack}, {"lax", laxBack}} {
+			if to := h.authorize(b, asking(client.id, client.back)); to.Path != "/settings/confirm" {
+				h.T.Errorf("%s is answered at %s", client.id, to)
+			}
+			to := h.authorize(b, asking(client.id, client.back, "prompt", "none"))
+			if to.Query().Has("code") || to.Query().Get("error") == "" {
+				h.T.Errorf("%s, silently: %s", client.id, to)
+			}
+		}
+	})
+}
+
 // A method that the strict app does not allow opens it by way of another app.
 func TestStrictAppGetsNoOtherMethod(t *testing.T) {
 	t.Parallel()
