@@ -176,6 +176,7 @@ func (l Limits) WeakerThan(other Limits) bool {
 type Rules struct {
 	all          Limits
 	groups, apps map[string]Limits
+	everyGroup   Limits // of all groups together
 	shortestIdle time.Duration
 }
 
@@ -242,6 +243,9 @@ func New(p Policy, methods []string) (*Rules, error) {
 				limits.Reauthentication = Limit{}
 			}
 			kind.to[name] = limits
+			if kind.name == "group" {
+				r.everyGroup = Merge(r.everyGroup, limits)
+			}
 			if idle := limits.Idle.For; idle > 0 {
 				r.shortestIdle = min(r.shortestIdle, idle)
 			}
@@ -310,6 +314,15 @@ func (r *Rules) For(groups []string, app string) Limits {
 		if of, ok := r.groups[group]; ok {
 			l = Merge(l, of)
 		}
+	}
+	return l
+}
+
+// Strictest returns what would hold in an app for an account with all groups that have a rule. For is never stricter.
+func (r *Rules) Strictest(app string) Limits {
+	l := r.For(nil, app)
+	if r != nil {
+		l = Merge(l, r.everyGroup)
 	}
 	return l
 }

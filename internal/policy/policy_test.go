@@ -119,6 +119,23 @@ func TestMergeIsCommutativeAssociativeAndNeverWeaker(t *testing.T) {
 	}
 }
 
+// An account with all groups that have a rule has the strictest limits, in each app.
+func TestStrictest(t *testing.T) {
+	r := rules(t, Policy{
+		Groups: map[string]Rule{"a": {Trust: time.Hour, Methods: []string{"email"}}, "b": {Absolute: time.Hour, Methods: []string{"totp"}}},
+		Apps:   map[string]Rule{"books": {Refresh: time.Hour}},
+	})
+	for _, app := range []string{"", "books", "wiki"} {
+		if got, want := r.Strictest(app), r.For([]string{"a", "b", "c"}, app); !reflect.DeepEqual(got, want) {
+			t.Errorf("in %q: %+v, want %+v", app, got, want)
+		}
+	}
+	var none *Rules
+	if !reflect.DeepEqual(none.Strictest("books"), none.For(nil, "books")) || !reflect.DeepEqual(Default().Strictest(""), Default().For(nil, "")) {
+		t.Error("without rules the strictest limits are other ones")
+	}
+}
+
 // WeakerThan sees each setting by itself.
 func TestWeakerThan(t *testing.T) {
 	strict := Limits{
