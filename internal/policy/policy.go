@@ -162,16 +162,6 @@ func common(a, b Methods) Methods {
 	return both
 }
 
-// WeakerThan reports whether l allows in some setting what other does not.
-func (l Limits) WeakerThan(other Limits) bool {
-	longer := func(a, b Limit) bool { return b != Limit{} && (a == Limit{} || a.For > b.For) }
-	later := !other.Require.From.IsZero() && (l.Require.From.IsZero() || l.Require.From.After(other.Require.From))
-	more := other.Methods.Names != nil && (l.Methods.Names == nil ||
-		slices.ContainsFunc(l.Methods.Names, func(name string) bool { return !slices.Contains(other.Methods.Names, name) }))
-	return longer(l.Trust, other.Trust) || longer(l.Idle, other.Idle) || longer(l.Absolute, other.Absolute) ||
-		longer(l.Refresh, other.Refresh) || longer(l.Reauthentication, other.Reauthentication) || later || more
-}
-
 // Rules are the checked rules of a site.
 type Rules struct {
 	all          Limits
