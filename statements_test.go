@@ -2,14 +2,21 @@ package twostep
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/factor/email"
+	"twostep.example/twostep/factor/totp"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/store/storetest"
 )
 
@@ -78,6 +85,68 @@ func TestStatementsOfASignIn(t *testing.T) {
 		request(10, 2, http.MethodPost, "/signin", url.Values{"email": {address}, "password": {password}}) // trusted
 		if cookies["__Host-session"] == "" {
 			t.Error("trust did not skip the second step")
+		}
+	})
+}
+
+// An introspection reads the token, and the account only if the rule of a group can end the grant. UserInfo reads each
+// once.
+func TestStatementsOfTokens(t *testing.T) {
+	const address = "anna@example.com"
+	storetest.EachDatabase(t, func(t *testing.T, database string) {
+		keys := filepath.Join(t.TempDir(), "keys")
+		group := func(r PolicyRule) Policy { return Policy{Groups: map[string]PolicyRule{"finance": r}} }
+		for _, c := range []struct {
+			what       string
+			policy     Policy
+			introspect int
+		}{
+			{"no rules", Policy{}, 1},
+			{"of all", Policy{All: PolicyRule{Refresh: 24 * time.Hour, Methods: []string{"email"}}}, 1},
+			{"of the app", Policy{Apps: map[string]PolicyRule{"wiki": {Refresh: time.Hour}}}, 1},
+			{"of a group, that ends no grant", group(PolicyRule{Idle: time.Minute, Refresh: 24 * time.Hour}), 1},
+			{"of a group, that could end it", group(PolicyRule{Methods: []string{"totp"}}), 2},
+		} {
+			o := options(t)
+			o.Database, o.KeyFile, o.NoBackgroundWork, o.Policy = database, keys, true, c.policy
+			o.Methods = []factor.Method{email.Method{}, totp.Method{}}
+			server, err := New(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = server.CreateAccount(t.Context(), AccountParams{Email: address, Name: "Anna", Password: "correct horse battery"})
+			if err != nil && !errors.Is(err, ErrAccountExists) {
+				t.Fatal(err)
+			}
+			a, err := server.store.FindAccountByEmail(t.Context(), address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			now, token, id := time.Now(), seal.NewToken(), rand.Text()
+			if err := server.store.CreateGrant(t.Context(), store.Grant{
+				ID: id, ClientID: "wiki", AccountID: a.ID, Epoch: a.Epoch, Scope: "openid email", CodeBinding: "{}",
+				AMR: "pwd email", Method: "email", Offline: true, CodeHash: seal.HashToken(id), AuthenticatedAt: now,
+				CreatedAt: now, ExpiresAt: now.Add(time.Hour),
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if err := server.store.CreateToken(t.Context(), store.Token{
+				Hash: seal.HashToken(token), GrantID: id, Kind: store.AccessToken, CreatedAt: now, ExpiresAt: now.Add(time.Hour),
+			}); err != nil {
+				t.Fatal(err)
+			}
+			count := storetest.Record(t, server.store)
+			g, err := server.grants.FindGrantByAccessToken(t.Context(), token)
+			if n := len(count.Statements()); err != nil || n != c.introspect {
+				t.Errorf("rules %s: %d statements, want %d, %v\n%s", c.what, n, c.introspect, err, count)
+			}
+			who, err := server.grants.GetUserInfo(t.Context(), g)
+			if n := len(count.Statements()); err != nil || who.Email != address || n != 2 {
+				t.Errorf("rules %s: %d statements with the user info of %s, want 2, %v\n%s", c.what, n, who.Email, err, count)
+			}
+			if err := server.Close(); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 }

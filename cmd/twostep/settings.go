@@ -94,7 +94,7 @@ type policySettings struct {
 	Session          policySession `toml:"session" embed:"" prefix:"session-"`
 	Refresh          string        `toml:"refresh" placeholder:"TIME" fallback:"as each app has it" allowed:"1h to 365d" help:"Let apps refresh their tokens at most for this time after the sign-in" example:"24h"`
 	Methods          string        `toml:"-" name:"methods" placeholder:"NAME,…" fallback:"all" allowed:"email, sms, totp, recovery" help:"Allow only these verification methods" example:"totp,recovery"`
-	MethodList       any           `toml:"methods" kong:"-"` // a list of strings; copied to Methods
+	MethodList       any           `toml:"methods" kong:"-"` // a list of strings in the file, see flattenTable
 	Require          string        `toml:"require" placeholder:"DAY" fallback:"never" allowed:"a day" help:"From this day on, lead people who have only codes by email through the set-up of another method when they sign in; before, remind them" example:"2027-03-01"`
 	Reauthentication string        `toml:"reauthenticate" name:"reauthenticate" default:"15m" placeholder:"TIME" allowed:"1m to 24h" help:"Ask operators for both steps again after this time on the operators' pages" example:"5m"`
 	Groups           any           `toml:"group" kong:"-"` // see parsePolicy

@@ -22,7 +22,6 @@ type Replayed struct {
 	Inexact int
 	// Changed is how many decisions have another result or reason under the other rules.
 	Changed int
-	Groups  []string // of the account, at its last decision
 	Apps    []string // to which the person signed in; "": to none
 }
 
@@ -81,7 +80,6 @@ func (r *replay) finish(f func(Replayed) error) error {
 
 func (r *replay) add(was DecisionRecord) {
 	r.Decisions++
-	r.Groups = was.Groups
 	if !slices.Contains(r.Apps, was.App) {
 		r.Apps = append(r.Apps, was.App)
 	}

@@ -162,20 +162,11 @@ func common(a, b Methods) Methods {
 	return both
 }
 
-// WeakerThan reports whether l allows in some setting what other does not.
-func (l Limits) WeakerThan(other Limits) bool {
-	longer := func(a, b Limit) bool { return b != Limit{} && (a == Limit{} || a.For > b.For) }
-	later := !other.Require.From.IsZero() && (l.Require.From.IsZero() || l.Require.From.After(other.Require.From))
-	more := other.Methods.Names != nil && (l.Methods.Names == nil ||
-		slices.ContainsFunc(l.Methods.Names, func(name string) bool { return !slices.Contains(other.Methods.Names, name) }))
-	return longer(l.Trust, other.Trust) || longer(l.Idle, other.Idle) || longer(l.Absolute, other.Absolute) ||
-		longer(l.Refresh, other.Refresh) || longer(l.Reauthentication, other.Reauthentication) || later || more
-}
-
 // Rules are the checked rules of a site.
 type Rules struct {
 	all          Limits
 	groups, apps map[string]Limits
+	everyGroup   Limits // of all groups together
 	shortestIdle time.Duration
 }
 
@@ -242,6 +233,9 @@ func New(p Policy, methods []string) (*Rules, error) {
 				limits.Reauthentication = Limit{}
 			}
 			kind.to[name] = limits
+			if kind.name == "group" {
+				r.everyGroup = Merge(r.everyGroup, limits)
+			}
 			if idle := limits.Idle.For; idle > 0 {
 				r.shortestIdle = min(r.shortestIdle, idle)
 			}
@@ -310,6 +304,15 @@ func (r *Rules) For(groups []string, app string) Limits {
 		if of, ok := r.groups[group]; ok {
 			l = Merge(l, of)
 		}
+	}
+	return l
+}
+
+// Strictest returns what would hold in an app for an account with all groups that have a rule. For is never stricter.
+func (r *Rules) Strictest(app string) Limits {
+	l := r.For(nil, app)
+	if r != nil {
+		l = Merge(l, r.everyGroup)
 	}
 	return l
 }

@@ -107,7 +107,7 @@ func TestMergeIsCommutativeAssociativeAndNeverWeaker(t *testing.T) {
 			if ba := Merge(b, a); !reflect.DeepEqual(ab, ba) {
 				t.Fatalf("%+v and %+v: %+v, the other way round %+v", a, b, ab, ba)
 			}
-			if ab.WeakerThan(a) || ab.WeakerThan(b) {
+			if weakerThan(ab, a) || weakerThan(ab, b) {
 				t.Fatalf("%+v and %+v: %+v is weaker", a, b, ab)
 			}
 			for _, c := range all {
@@ -119,13 +119,40 @@ func TestMergeIsCommutativeAssociativeAndNeverWeaker(t *testing.T) {
 	}
 }
 
-// WeakerThan sees each setting by itself.
+// An account with all groups that have a rule has the strictest limits, in each app.
+func TestStrictest(t *testing.T) {
+	r := rules(t, Policy{
+		Groups: map[string]Rule{"a": {Trust: time.Hour, Methods: []string{"email"}}, "b": {Absolute: time.Hour, Methods: []string{"totp"}}},
+		Apps:   map[string]Rule{"books": {Refresh: time.Hour}},
+	})
+	for _, app := range []string{"", "books", "wiki"} {
+		if got, want := r.Strictest(app), r.For([]string{"a", "b", "c"}, app); !reflect.DeepEqual(got, want) {
+			t.Errorf("in %q: %+v, want %+v", app, got, want)
+		}
+	}
+	var none *Rules
+	if !reflect.DeepEqual(none.Strictest("books"), none.For(nil, "books")) || !reflect.DeepEqual(Default().Strictest(""), Default().For(nil, "")) {
+		t.Error("without rules the strictest limits are other ones")
+	}
+}
+
+// weakerThan reports whether l allows in some setting what other does not.
+func weakerThan(l, other Limits) bool {
+	longer := func(a, b Limit) bool { return b != Limit{} && (a == Limit{} || a.For > b.For) }
+	later := !other.Require.From.IsZero() && (l.Require.From.IsZero() || l.Require.From.After(other.Require.From))
+	more := other.Methods.Names != nil && (l.Methods.Names == nil ||
+		slices.ContainsFunc(l.Methods.Names, func(name string) bool { return !slices.Contains(other.Methods.Names, name) }))
+	return longer(l.Trust, other.Trust) || longer(l.Idle, other.Idle) || longer(l.Absolute, other.Absolute) ||
+		longer(l.Refresh, other.Refresh) || longer(l.Reauthentication, other.Reauthentication) || later || more
+}
+
+// weakerThan sees each setting by itself.
 func TestWeakerThan(t *testing.T) {
 	strict := Limits{
 		Trust: Limit{Off, ""}, Idle: Limit{1, ""}, Absolute: Limit{1, ""}, Refresh: Limit{1, ""}, Reauthentication: Limit{1, ""},
 		Methods: Methods{Names: []string{"totp"}}, Require: Date{From: time.Unix(1, 0)},
 	}
-	if strict.WeakerThan(strict) || strict.WeakerThan(Limits{}) {
+	if weakerThan(strict, strict) || weakerThan(strict, Limits{}) {
 		t.Error("the strict limits are weaker than themselves or than none")
 	}
 	for name, weaken := range map[string]func(*Limits){
@@ -139,7 +166,7 @@ func TestWeakerThan(t *testing.T) {
 	} {
 		weak := strict
 		weaken(&weak)
-		if !weak.WeakerThan(strict) {
+		if !weakerThan(weak, strict) {
 			t.Errorf("%s: not weaker", name)
 		}
 	}
@@ -221,7 +248,7 @@ func TestTexts(t *testing.T) {
 func TestPresets(t *testing.T) {
 	for _, p := range Presets() {
 		r := rules(t, Policy{All: Rule{Preset: p.Name}, Apps: map[string]Rule{"books": {Preset: p.Name}}})
-		if weak := r.For(nil, "books"); weak.WeakerThan(r.For(nil, "")) {
+		if weak := r.For(nil, "books"); weakerThan(weak, r.For(nil, "")) {
 			t.Errorf("%s: weaker in an app", p.Name)
 		}
 		for _, s := range p.Settings {

@@ -31,8 +31,8 @@ type Config struct {
 	Name string
 	// URL receives the events: https, or http in a private network.
 	URL string
-	// Secrets sign each request, see ParseSecret: one, or two while one is replaced. A program that sends nothing needs
-	// none.
+	// Secrets sign each request: one, or two while one is replaced. Each is whsec_ and the key in base64. A program that
+	// sends nothing needs none.
 	Secrets []string
 	// Events are the kinds of events to send: names like session.created, or patterns like session.* and *.
 	Events []string
@@ -57,7 +57,7 @@ var (
 // maxURLBytes is the length of the longest URL.
 const maxURLBytes = 2000
 
-// Check returns a *ConfigError if the webhook is not valid. Missing secrets are no error, see CheckSecrets.
+// Check returns a *ConfigError if the webhook is not valid. Missing secrets are no error, see Validate.
 func (c Config) Check() error {
 	wrong := func(field, format string, args ...any) error {
 		return &ConfigError{c.Name, field, fmt.Sprintf(format, args...)}
