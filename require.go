@@ -144,8 +144,8 @@ func (s *Server) checkPolicy(r *http.Request, who session.Session) error {
 	return s.services.Challenges.CheckPolicy(ctx, who, s.options.rules.For(who.Account.Groups, ""))
 }
 
-// isOwnSettings reports whether a request is for a settings page of the server. A path that the mux would change is none:
-// the program may take it for another one.
+// isOwnSettings reports whether a request is for a settings page of the server. A path that the mux would change is
+// none: the program may take it for another one.
 func (s *Server) isOwnSettings(r *http.Request) bool {
 	_, pattern := s.settings.Handler(r)
 	return pattern != "" && r.URL.Path == path.Clean(r.URL.Path)

@@ -242,8 +242,9 @@ func TestRequireOpensOnlyTheSettingsOfTheServer(t *testing.T) {
 		r.Host = home.Host
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
-		if open != (w.Body.String() == "anna@example.com") || !open && !strings.HasPrefix(w.Header().Get("Location"), "/settings/required") {
-			t.Errorf("%s: %d to %q, %s", path, w.Code, w.Header().Get("Location"), w.Body)
+		to := w.Header().Get("Location")
+		if open != (w.Body.String() == "anna@example.com") || !open && !strings.HasPrefix(to, "/settings/required") {
+			t.Errorf("%s: %d to %q, %s", path, w.Code, to, w.Body)
 		}
 	}
 }
@@ -262,7 +263,8 @@ func TestRequireWithoutAnAllowedMethod(t *testing.T) {
 		t.Fatal(err)
 	}
 	answer := a.do(a.request("GET", "/reports", nil))
-	if page := text(t, answer); answer.StatusCode != http.StatusForbidden || !strings.Contains(page, "methods aren&#39;t allowed here") {
+	page := text(t, answer)
+	if answer.StatusCode != http.StatusForbidden || !strings.Contains(page, "methods aren&#39;t allowed here") {
 		t.Errorf("in both groups: %d to %q, %s", answer.StatusCode, answer.Header.Get("Location"), page)
 	}
 }

@@ -114,7 +114,8 @@ func TestStatementsOfTokens(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = server.CreateAccount(t.Context(), AccountParams{Email: address, Name: "Anna", Password: "correct horse battery"})
+			anna := AccountParams{Email: address, Name: "Anna", Password: "correct horse battery"}
+			err = server.CreateAccount(t.Context(), anna)
 			if err != nil && !errors.Is(err, ErrAccountExists) {
 				t.Fatal(err)
 			}

@@ -187,8 +187,8 @@ func formPath(path string) string {
 }
 
 // requireRole returns the session of the request. It returns session.ErrNoSession without one, render.ErrNotFound if its
-// account has none of the roles, session.ErrStepUpRequired if the person has to take both steps again, and the errors of
-// challenge.CheckPolicy.
+// account has none of the roles, session.ErrStepUpRequired if the person has to take both steps again, and the errors
+// of challenge.CheckPolicy.
 func (s *Handlers) requireRole(r *http.Request, roles []string) (operator, error) {
 	found, err := s.Sessions.Get(r.Context(), s.Pages.Cookie(r, render.SessionCookie))
 	if err != nil {

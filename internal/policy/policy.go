@@ -244,8 +244,8 @@ func New(p Policy, methods []string) (*Rules, error) {
 	return r, nil
 }
 
-// checkWayIn returns an *Error if the rule leaves no method in these limits, which hold for its people. Two groups of one
-// person, or a group and an app, may still leave none.
+// checkWayIn returns an *Error if the rule leaves no method in these limits, which hold for its people. Two groups of
+// one person, or a group and an app, may still leave none.
 func (r Rule) checkWayIn(name string, l Limits) error {
 	if l.Methods.Names == nil || len(l.Methods.Names) > 0 {
 		return nil
@@ -254,7 +254,8 @@ func (r Rule) checkWayIn(name string, l Limits) error {
 	if r.Methods == nil {
 		key = KeyPreset
 	}
-	return r.wrong(name, key, "leaves no method of this site: nobody could sign in by %s", strings.Join(l.Methods.By, " and "))
+	return r.wrong(name, key, "leaves no method of this site: nobody could sign in by %s",
+		strings.Join(l.Methods.By, " and "))
 }
 
 // Check returns an *Error for the first setting that New would refuse.

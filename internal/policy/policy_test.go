@@ -122,8 +122,10 @@ func TestMergeIsCommutativeAssociativeAndNeverWeaker(t *testing.T) {
 // An account with all groups that have a rule has the strictest limits, in each app.
 func TestStrictest(t *testing.T) {
 	r := rules(t, Policy{
-		Groups: map[string]Rule{"a": {Trust: time.Hour, Methods: []string{"email"}}, "b": {Absolute: time.Hour, Methods: []string{"totp"}}},
-		Apps:   map[string]Rule{"books": {Refresh: time.Hour}},
+		Groups: map[string]Rule{
+			"a": {Trust: time.Hour, Methods: []string{"email"}}, "b": {Absolute: time.Hour, Methods: []string{"totp"}},
+		},
+		Apps: map[string]Rule{"books": {Refresh: time.Hour}},
 	})
 	for _, app := range []string{"", "books", "wiki"} {
 		if got, want := r.Strictest(app), r.For([]string{"a", "b", "c"}, app); !reflect.DeepEqual(got, want) {
@@ -131,7 +133,8 @@ func TestStrictest(t *testing.T) {
 		}
 	}
 	var none *Rules
-	if !reflect.DeepEqual(none.Strictest("books"), none.For(nil, "books")) || !reflect.DeepEqual(Default().Strictest(""), Default().For(nil, "")) {
+	if !reflect.DeepEqual(none.Strictest("books"), none.For(nil, "books")) ||
+		!reflect.DeepEqual(Default().Strictest(""), Default().For(nil, "")) {
 		t.Error("without rules the strictest limits are other ones")
 	}
 }
@@ -186,8 +189,8 @@ func TestWrongSettings(t *testing.T) {
 		"policy.group.finance.session.absolute is 366d":                          group(Rule{Absolute: 366 * 24 * time.Hour}),
 		"policy.group.finance.refresh is 59m":                                    group(Rule{Refresh: 59 * time.Minute}),
 		"policy.group.finance.reauthenticate is 2d":                              group(Rule{Reauthentication: 48 * time.Hour}),
-		"policy.group.finance.methods leaves no method of this site: nobody could sign in by policy.group.finance.methods and " +
-			"policy.methods": {
+		"policy.group.finance.methods leaves no method of this site: nobody could sign in by " +
+			"policy.group.finance.methods and policy.methods": {
 			All: Rule{Methods: []string{"email"}}, Groups: map[string]Rule{"finance": {Methods: []string{"totp"}}}},
 		"policy.app.books.methods leaves no method of this site": {
 			All: Rule{Methods: []string{"email"}}, Apps: map[string]Rule{"books": {Methods: []string{"totp"}}}},

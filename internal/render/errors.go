@@ -207,8 +207,8 @@ func StepUpURL(address, method string) string {
 	return stepUpPath
 }
 
-// RequiredMethodURL returns the path of the page that leads through the set-up of another method. It leads back to address
-// as StepUpURL does.
+// RequiredMethodURL returns the path of the page that leads through the set-up of another method. It leads back to
+// address as StepUpURL does.
 func RequiredMethodURL(address, method string) string {
 	if returnTo, ok := LocalPath(address); ok && method == http.MethodGet {
 		return RequiredMethodPath + "?" + url.Values{"return_to": {returnTo}}.Encode()

@@ -302,7 +302,9 @@ func TestReplayOfKeptDecisions(t *testing.T) {
 // A decision under which no method was allowed is kept as such, and is the same when it is decided again.
 func TestReplayWithoutAnAllowedMethod(t *testing.T) {
 	withAccount(t, func(h *fixture) {
-		h.under(policy.Policy{Groups: map[string]policy.Rule{"a": {Methods: []string{"email"}}, "b": {Methods: []string{"totp"}}}})
+		h.under(policy.Policy{Groups: map[string]policy.Rule{
+			"a": {Methods: []string{"email"}}, "b": {Methods: []string{"totp"}},
+		}})
 		b := h.newBrowser().signIn(true)
 		b.wantAsked("in no group", "", false)
 		h.inGroups("a", "b")

@@ -192,8 +192,8 @@ func (d *Deliverer) Deliver(ctx context.Context, name string) (int, error) {
 	return d.deliver(ctx, h)
 }
 
-// deliver is Deliver. That another server has taken over, or that a replay has moved the position, is no error: the next
-// round begins with what holds then.
+// deliver is Deliver. That another server has taken over, or that a replay has moved the position, is no error: the
+// next round begins with what holds then.
 func (d *Deliverer) deliver(ctx context.Context, h *hook) (int, error) {
 	delivered, err := d.deliverDue(ctx, h)
 	if errors.Is(err, errLost) || errors.Is(err, store.ErrNotFound) {

@@ -184,8 +184,8 @@ func TestHostFollowsThePolicy(t *testing.T) {
 	})
 }
 
-// An operator opens the operators' pages by a method that the policy does not allow, or without the one that it requires,
-// while any second step is enough for them otherwise. Nobody is sent in a circle.
+// An operator opens the operators' pages by a method that the policy does not allow, or without the one that it
+// requires, while any second step is enough for them otherwise. Nobody is sent in a circle.
 func TestOperatorsFollowThePolicy(t *testing.T) {
 	t.Parallel()
 	storetest.EachDatabase(t, func(t *testing.T, url string) {
