@@ -98,7 +98,7 @@ func actions() []action {
 			do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, form render.FormValues) error {
 				return s.Enrollments.ProposeEmail(ctx, by, id, form["email"])
 			}},
-		{name: "groups", roles: onlyMaster, beside: true, seen: groupsOf, fields: []field{
+		{name: "groups", roles: operatorsOnly, beside: true, seen: groupsOf, fields: []field{
 			{"groups", "admin.field.groups", groupsOf, true},
 		}, do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, form render.FormValues) error {
 			groups, err := parseGroups(form["groups"])
@@ -111,11 +111,11 @@ func actions() []action {
 			}
 			return s.Accounts.SetGroups(ctx, by, id, &seen, groups)
 		}},
-		{name: "role", roles: onlyMaster, beside: true, seen: func(d directory.Details) string { return d.Role }, do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, form render.FormValues) error {
+		{name: "role", roles: operatorsOnly, beside: true, seen: func(d directory.Details) string { return d.Role }, do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, form render.FormValues) error {
 			seen := form["seen"]
 			return s.Accounts.ChangeRole(ctx, by, id, &seen, form["role"], false)
 		}},
-		{name: "unfreeze", roles: onlyMaster, applies: func(d directory.Details) bool { return !d.FrozenUntil.IsZero() },
+		{name: "unfreeze", roles: operatorsOnly, applies: func(d directory.Details) bool { return !d.FrozenUntil.IsZero() },
 			do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, _ render.FormValues) error {
 				return s.Enrollments.EndFreeze(ctx, by, id)
 			}},
@@ -126,7 +126,7 @@ func actions() []action {
 			do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, _ render.FormValues) error {
 				return s.Accounts.Enable(ctx, by, id)
 			}},
-		{name: "delete", roles: onlyMaster, danger: true, typed: true, do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, _ render.FormValues) error {
+		{name: "delete", roles: operatorsOnly, danger: true, typed: true, do: func(s *Handlers, ctx context.Context, by account.By, id, _ string, _ render.FormValues) error {
 			return s.Accounts.Delete(ctx, by, id, false)
 		}},
 	}

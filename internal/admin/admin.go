@@ -100,10 +100,10 @@ var templates = sync.OnceValue(func() render.Templates { return render.Parse(tem
 
 // The roles of the routes.
 var (
-	anyRole    = []string{account.RoleOperator, account.RoleHelpdesk, account.RoleAuditor}
-	exporters  = []string{account.RoleOperator, account.RoleAuditor}
-	helpers    = []string{account.RoleOperator, account.RoleHelpdesk}
-	onlyMaster = []string{account.RoleOperator}
+	anyRole       = []string{account.RoleOperator, account.RoleHelpdesk, account.RoleAuditor}
+	exporters     = []string{account.RoleOperator, account.RoleAuditor}
+	helpers       = []string{account.RoleOperator, account.RoleHelpdesk}
+	operatorsOnly = []string{account.RoleOperator}
 )
 
 // Routes returns the routes of the operators' pages.
@@ -127,10 +127,10 @@ func (s *Handlers) Routes() []render.Route {
 		s.withRole("GET /admin/audit.csv", exporters, s.exportCSV),
 		s.withRole("GET /admin/audit.json", exporters, s.exportJSON),
 		s.withRole("GET /admin/delivery", anyRole, s.showDelivery),
-		s.withRole("POST /admin/delivery", onlyMaster, s.handleSendTest),
+		s.withRole("POST /admin/delivery", operatorsOnly, s.handleSendTest),
 		s.withRole("GET /admin/keys", exporters, s.showKeys),
-		s.withRole("GET /admin/keys/rotate", onlyMaster, s.showRotate),
-		s.withRole("POST /admin/keys/rotate", onlyMaster, s.handleRotate),
+		s.withRole("GET /admin/keys/rotate", operatorsOnly, s.showRotate),
+		s.withRole("POST /admin/keys/rotate", operatorsOnly, s.handleRotate),
 		s.withRole("GET /admin/settings", exporters, s.showSettings),
 	)
 }

@@ -31,16 +31,16 @@ func (s *Handlers) appRoutes() []render.Route {
 		s.withRole("GET /admin/apps/{id}", exporters, s.showApp),
 		s.withRole("GET /admin/apps/{id}/people", exporters, s.showAppPeople),
 		// An app can have the ID new.
-		s.withRole("GET /admin/new-app", onlyMaster, s.showAddApp),
-		s.withRole("POST /admin/new-app", onlyMaster, s.handleAddApp),
-		s.withRole("GET /admin/apps/{id}/edit", onlyMaster, s.showEditApp),
-		s.withRole("POST /admin/apps/{id}/edit", onlyMaster, s.handleEditApp),
-		s.withRole("GET /admin/apps/{id}/rotate", onlyMaster, s.showRotateApp),
-		s.withRole("POST /admin/apps/{id}/rotate", onlyMaster, s.handleRotateApp),
-		s.withRole("GET /admin/apps/{id}/end-old", onlyMaster, s.showEndOldSecret),
-		s.withRole("POST /admin/apps/{id}/end-old", onlyMaster, s.handleEndOldSecret),
-		s.withRole("GET /admin/apps/{id}/remove", onlyMaster, s.showRemoveApp),
-		s.withRole("POST /admin/apps/{id}/remove", onlyMaster, s.handleRemoveApp),
+		s.withRole("GET /admin/new-app", operatorsOnly, s.showAddApp),
+		s.withRole("POST /admin/new-app", operatorsOnly, s.handleAddApp),
+		s.withRole("GET /admin/apps/{id}/edit", operatorsOnly, s.showEditApp),
+		s.withRole("POST /admin/apps/{id}/edit", operatorsOnly, s.handleEditApp),
+		s.withRole("GET /admin/apps/{id}/rotate", operatorsOnly, s.showRotateApp),
+		s.withRole("POST /admin/apps/{id}/rotate", operatorsOnly, s.handleRotateApp),
+		s.withRole("GET /admin/apps/{id}/end-old", operatorsOnly, s.showEndOldSecret),
+		s.withRole("POST /admin/apps/{id}/end-old", operatorsOnly, s.handleEndOldSecret),
+		s.withRole("GET /admin/apps/{id}/remove", operatorsOnly, s.showRemoveApp),
+		s.withRole("POST /admin/apps/{id}/remove", operatorsOnly, s.handleRemoveApp),
 	}
 }
 
@@ -99,7 +99,7 @@ func (s *Handlers) showApps(w http.ResponseWriter, r *http.Request, who operator
 	if search != "" {
 		query.Set("q", search)
 	}
-	p := appsPage{frame: who.frame(r, "apps"), Search: search, MayAdd: who.may(onlyMaster)}
+	p := appsPage{frame: who.frame(r, "apps"), Search: search, MayAdd: who.may(operatorsOnly)}
 	if after != "" {
 		p.First = address("/admin/apps", query)
 	}
@@ -193,7 +193,7 @@ func (s *Handlers) showApp(w http.ResponseWriter, r *http.Request, who operator)
 	if err != nil {
 		return err
 	}
-	may := who.may(onlyMaster) && !a.Fixed
+	may := who.may(operatorsOnly) && !a.Fixed
 	p := appPage{
 		frame: who.frame(r, "apps"), app: a, MayChange: may, MayRotate: may && len(a.SecretHashes) > 0,
 		MayEndOld: may && len(a.SecretHashes) > 1,

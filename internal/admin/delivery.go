@@ -74,7 +74,7 @@ func maskNumber(number string) string {
 }
 
 func (s *Handlers) deliveryView(r *http.Request, who operator) (render.View, error) {
-	p := deliveryPage{frame: who.frame(r, "delivery"), Email: who.Account.Email, MayTest: who.may(onlyMaster)}
+	p := deliveryPage{frame: who.frame(r, "delivery"), Email: who.Account.Email, MayTest: who.may(operatorsOnly)}
 	p.Texts = s.Outbox.Senders[delivery.SMS] != nil
 	waiting, err := s.Outbox.Waiting(r.Context(), maxEntries)
 	if err != nil {

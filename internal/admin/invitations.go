@@ -63,8 +63,8 @@ func (s *Handlers) showInvitations(w http.ResponseWriter, r *http.Request, who o
 		state := i.State(s.Pages.CurrentTime())
 		p.Invitations = append(p.Invitations, invitationRow{
 			Invitation: i, State: "admin.invitation." + string(state), RoleKey: roleKey(i.Role),
-			Open:   state != account.InvitationJoined && (i.Role == "" || who.may(onlyMaster)),
-			Ends:   i.Groups == nil || who.may(onlyMaster),
+			Open:   state != account.InvitationJoined && (i.Role == "" || who.may(operatorsOnly)),
+			Ends:   i.Groups == nil || who.may(operatorsOnly),
 			Resend: address("/admin/invitations/resend", url.Values{"email": {i.Email}}),
 			Revoke: address("/admin/invitations/revoke", url.Values{"email": {i.Email}}), Groups: strings.Join(i.Groups, ", "),
 		})
@@ -124,7 +124,7 @@ type lineProblem struct {
 
 // showInvite shows the form for a list of people.
 func (s *Handlers) showInvite(w http.ResponseWriter, r *http.Request, who operator) error {
-	p := invitePage{frame: who.frame(r, "people"), Groups: who.may(onlyMaster)}
+	p := invitePage{frame: who.frame(r, "people"), Groups: who.may(operatorsOnly)}
 	return s.Pages.Render(w, r, newView("invite", "admin.invite.title", p))
 }
 
@@ -134,7 +134,7 @@ func (s *Handlers) handleInvite(w http.ResponseWriter, r *http.Request, who oper
 	if err != nil {
 		return err
 	}
-	p := invitePage{frame: who.frame(r, "people"), Text: form["people"], Groups: who.may(onlyMaster)}
+	p := invitePage{frame: who.frame(r, "people"), Text: form["people"], Groups: who.may(operatorsOnly)}
 	if form["edit"] != "" {
 		view := newView("invite", "admin.invite.title", p)
 		view.Focus = "people"

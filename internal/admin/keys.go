@@ -21,7 +21,7 @@ func (s *Handlers) showKeys(w http.ResponseWriter, r *http.Request, who operator
 	if err != nil {
 		return err
 	}
-	p := keysPage{who.frame(r, "keys"), keys, who.may(onlyMaster), s.rotateAt(keys)}
+	p := keysPage{who.frame(r, "keys"), keys, who.may(operatorsOnly), s.rotateAt(keys)}
 	return s.Pages.Render(w, r, newView("keys", "admin.keys.title", p))
 }
 

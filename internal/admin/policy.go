@@ -12,8 +12,8 @@ import (
 // policyRoutes returns the routes of the preview of a policy. They do not exist if the program cannot read one.
 func (s *Handlers) policyRoutes() []render.Route {
 	return []render.Route{
-		s.withRole("GET /admin/policy", onlyMaster, s.showPolicy),
-		s.withRole("POST /admin/policy", onlyMaster, s.handleTryPolicy),
+		s.withRole("GET /admin/policy", operatorsOnly, s.showPolicy),
+		s.withRole("POST /admin/policy", operatorsOnly, s.handleTryPolicy),
 	}
 }
 

@@ -20,7 +20,7 @@ type settingSection struct {
 // showSettings shows what is in force and where it was set.
 func (s *Handlers) showSettings(w http.ResponseWriter, r *http.Request, who operator) error {
 	p := settingsPage{frame: who.frame(r, "settings"), Sections: sectionsOf(s.Settings)}
-	p.MayTry = s.ParsePolicy != nil && who.may(onlyMaster)
+	p.MayTry = s.ParsePolicy != nil && who.may(operatorsOnly)
 	return s.Pages.Render(w, r, newView("settings", "admin.settings.title", p))
 }
 
