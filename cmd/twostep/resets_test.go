@@ -30,18 +30,24 @@ func TestConnectionOfCancelledRequestsIsClosed(t *testing.T) {
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	var connections atomic.Int64
-	client := func() *http.Client {
+	// Each client counts its own connections: one may still open its last while the next client begins.
+	type countingClient struct {
+		http.Client
+		connections atomic.Int64
+	}
+	client := func() *countingClient {
+		c := &countingClient{}
 		transport := server.Client().Transport.(*http.Transport).Clone()
 		transport.DialContext = func(ctx context.Context, network, to string) (net.Conn, error) {
-			connections.Add(1)
+			c.connections.Add(1)
 			return new(net.Dialer).DialContext(ctx, network, to)
 		}
 		t.Cleanup(transport.CloseIdleConnections)
-		return &http.Client{Transport: transport}
+		c.Transport = transport
+		return c
 	}
 	proxy := client()
-	get := func(c *http.Client, ctx context.Context, path string) error {
+	get := func(c *countingClient, ctx context.Context, path string) error {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+path, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -59,14 +65,13 @@ func TestConnectionOfCancelledRequestsIsClosed(t *testing.T) {
 	if err := get(other, t.Context(), "/"); err != nil {
 		t.Fatal(err)
 	}
-	connections.Store(0)
 	flood := client()
-	cancelRequests := func(flood *http.Client, n int) (opened int64) {
-		connections.Store(0)
+	cancelRequests := func(c *countingClient, n int) (opened int64) {
+		c.connections.Store(0)
 		for n > 0 {
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
-			go func() { ended <- get(flood, ctx, "/wait") }()
+			go func() { ended <- get(c, ctx, "/wait") }()
 			select {
 			case <-running:
 				cancel()
@@ -76,7 +81,7 @@ func TestConnectionOfCancelledRequestsIsClosed(t *testing.T) {
 				cancel()
 			}
 		}
-		return connections.Load()
+		return c.connections.Load()
 	}
 	if got := cancelRequests(flood, maxNetworkResets); got < maxNetworkResets/maxResets/2 {
 		t.Errorf("%d connections for %d cancelled requests, want about %d", got, maxNetworkResets, maxNetworkResets/maxResets)
@@ -87,8 +92,8 @@ func TestConnectionOfCancelledRequestsIsClosed(t *testing.T) {
 	if got := cancelRequests(proxy, maxResets+1); got != 1 {
 		t.Errorf("%d connections of a proxy for the requests that its clients cancel, want one", got)
 	}
-	connections.Store(0)
-	if err := get(other, t.Context(), "/"); err != nil || connections.Load() != 0 {
-		t.Errorf("another client: %v, %d new connections", err, connections.Load())
+	other.connections.Store(0)
+	if err := get(other, t.Context(), "/"); err != nil || other.connections.Load() != 0 {
+		t.Errorf("another client: %v, %d new connections", err, other.connections.Load())
 	}
 }
