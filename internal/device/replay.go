@@ -3,12 +3,12 @@ package device
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"slices"
 	"time"
 
 	"twostep.example/twostep/internal/policy"
 	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/trust"
 )
 
 // Replayed is what became of the kept decisions of one account under other rules.
@@ -78,16 +78,21 @@ func (r *replay) finish(f func(Replayed) error) error {
 	return f(r.Replayed)
 }
 
+// same reports whether two decisions are the same, for every record.
+func same(a, b trust.Decision) bool {
+	return a.Reason == b.Reason && a.NearestIndex == b.NearestIndex && slices.Equal(a.RecordReasons, b.RecordReasons)
+}
+
 func (r *replay) add(was DecisionRecord) {
 	r.Decisions++
 	if !slices.Contains(r.Apps, was.App) {
 		r.Apps = append(r.Apps, was.App)
 	}
-	if again := was.under(was.Policy); !reflect.DeepEqual(again, was.Decision) {
+	if again := was.under(was.Policy); !same(again, was.Decision) {
 		r.Inexact++
 	}
 	would := r.again(was)
-	if !reflect.DeepEqual(would.Decision, was.Decision) {
+	if !same(would.Decision, was.Decision) {
 		r.Changed++
 	}
 	if !was.Skips() {

@@ -38,7 +38,7 @@ var operators = []mutation{
 		{"internal/client/clients.go", "	if keep {", "	if keep || true {"},
 	}},
 	{test: "TestRolesLimitWhatIsDoneToApps", what: "an auditor changes apps", edits: []edit{
-		{"internal/admin/apps.go", `"POST /admin/apps/{id}/edit", onlyMaster`, `"POST /admin/apps/{id}/edit", exporters`},
+		{"internal/admin/apps.go", `"POST /admin/apps/{id}/edit", operatorsOnly`, `"POST /admin/apps/{id}/edit", exporters`},
 	}},
 	{test: "TestRolesLimitWhatIsDoneToApps", what: "the help desk sees apps", edits: []edit{
 		{"internal/admin/apps.go", `"GET /admin/apps/{id}", exporters`, `"GET /admin/apps/{id}", anyRole`},
