@@ -265,41 +265,26 @@ func isTable(tree map[string]any, path []string) bool {
 // where "" is the table itself.
 func keyLines(text []byte) (settings map[string]int, apps []map[string]int) {
 	settings = map[string]int{}
-	var p unstable.Parser
-	p.Reset(text)
 	var table []string
-	for p.NextExpression() {
-		e := p.Expression()
-		if e.Kind == unstable.Comment {
-			continue
+	_ = walkTOML(text, func(e tomlExpression) { // an error of the syntax was reported before
+		path := make([]string, len(e.path))
+		for i, part := range e.path {
+			path[i] = strings.ToLower(part)
 		}
-		var path []string
-		line := 0
-		for key := e.Key(); key.Next(); {
-			if line == 0 {
-				line = p.Shape(key.Node().Raw).Start.Line
-			}
-			path = append(path, strings.ToLower(string(key.Node().Data)))
-		}
-		if len(path) == 0 {
-			continue
-		}
-		if e.Kind != unstable.KeyValue {
+		switch {
+		case e.kind != unstable.KeyValue:
 			table = path
 			if path[0] == "app" { // [app] too, which is decoded as one
-				apps = append(apps, map[string]int{"": line})
+				apps = append(apps, map[string]int{"": e.line})
 			}
 			if path[0] == "webhook" {
-				settings[strings.Join(path, "-")] = line
+				settings[strings.Join(path, "-")] = e.line
 			}
-			continue
+		case len(table) > 0 && table[0] == "app":
+			apps[len(apps)-1][path[0]] = e.line
+		default:
+			settings[strings.ReplaceAll(strings.Join(slices.Concat(table, path), "-"), "_", "-")] = e.line
 		}
-		if len(table) > 0 && table[0] == "app" {
-			apps[len(apps)-1][path[0]] = line
-			continue
-		}
-		flag := strings.Join(append(slices.Clone(table), path...), "-")
-		settings[strings.ReplaceAll(flag, "_", "-")] = line
-	}
+	})
 	return settings, apps
 }

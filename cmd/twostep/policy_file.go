@@ -18,39 +18,26 @@ func parsePolicy(name string, text []byte) (twostep.Policy, error) {
 	read := policyTables{name: name, policy: twostep.Policy{
 		Groups: map[string]twostep.PolicyRule{}, Apps: map[string]twostep.PolicyRule{},
 	}}
-	var p unstable.Parser
-	p.Reset(text)
 	var table []string
-	for p.NextExpression() {
-		e := p.Expression()
-		if e.Kind == unstable.Comment {
-			continue
-		}
-		var path []string
-		line := 0
-		for key := e.Key(); key.Next(); {
-			if line == 0 {
-				line = p.Shape(key.Node().Raw).Start.Line
+	err := walkTOML(text, func(e tomlExpression) {
+		if e.kind != unstable.KeyValue {
+			table = e.path
+			if e.kind == unstable.ArrayTable && strings.EqualFold(e.path[0], "policy") {
+				name := strings.Join(e.path, ".")
+				read.refuse(e.line, "[[%s]] is a list, want [%s]", name, name)
 			}
-			path = append(path, string(key.Node().Data))
+			return
 		}
-		if e.Kind != unstable.KeyValue {
-			table = path
-			if e.Kind == unstable.ArrayTable && strings.EqualFold(path[0], "policy") {
-				read.refuse(line, "[[%s]] is a list, want [%s]", strings.Join(path, "."), strings.Join(path, "."))
-			}
-			continue
-		}
-		path = slices.Concat(table, path)
+		path := slices.Concat(table, e.path)
 		switch {
 		case !strings.EqualFold(path[0], "policy"):
 		case len(path) == 1:
-			read.refuse(line, "policy is no value: write the section [policy] and its keys below")
+			read.refuse(e.line, "policy is no value: write the section [policy] and its keys below")
 		default:
-			read.set(path[1:], e.Value(), line)
+			read.set(path[1:], e.value, e.line)
 		}
-	}
-	if err := p.Error(); err != nil {
+	})
+	if err != nil {
 		return read.policy, fmt.Errorf("%s: %w", name, err)
 	}
 	return read.policy, errors.Join(read.wrong...)
@@ -78,12 +65,12 @@ func (t *policyTables) source(line int) string {
 // set sets the value at a path below policy.
 func (t *policyTables) set(path []string, value *unstable.Node, line int) {
 	rule, rules, key := &t.policy.All, map[string]twostep.PolicyRule(nil), path
-	if path[0] == "group" || path[0] == "app" {
+	if kind := strings.ToLower(path[0]); kind == "group" || kind == "app" {
 		if len(path) < 3 {
 			t.refuse(line, "policy.%s is no section: write the keys below [policy.%s.NAME]", strings.Join(path, "."), path[0])
 			return
 		}
-		if rules = t.policy.Groups; path[0] == "app" {
+		if rules = t.policy.Groups; kind == "app" {
 			rules = t.policy.Apps
 		}
 		one := rules[path[1]]

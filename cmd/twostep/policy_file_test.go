@@ -81,3 +81,11 @@ func TestPolicyTryRefusesMistakes(t *testing.T) {
 		}
 	}
 }
+
+// The names of sections are read in any case, as those of other settings; the names of groups are not.
+func TestPolicySectionsInAnyCase(t *testing.T) {
+	p, err := parsePolicy("t.toml", []byte("[Policy.Group.Editors]\nTrust = \"23h\"\n"))
+	if rule := p.Groups["Editors"]; err != nil || rule.Sources["trust"] != "t.toml:2" {
+		t.Errorf("%+v, %v", p, err)
+	}
+}

@@ -120,6 +120,17 @@ func (e *Enrollments) ConfirmProposedEmail(ctx context.Context, token string, fr
 		if err := tx.UseEmailLink(ctx, l.TokenHash, e.Now()); err != nil {
 			return err
 		}
+		// Another link may have frozen the account since it was read.
+		if err := tx.LockAccounts(ctx, a.ID, ""); err != nil {
+			return err
+		}
+		now, err := tx.GetAccount(ctx, a.ID)
+		if err == nil {
+			err = account.Frozen(now)
+		}
+		if err != nil {
+			return err
+		}
 		event := audit.Event{Kind: audit.EmailChanged, Target: account.LinkTarget(l), Reason: "proposed by an operator"}
 		if err := e.saveEmail(ctx, tx, a, l.Email, event, from); err != nil {
 			return err
